@@ -1,0 +1,129 @@
+"""Every error that this package raises.
+
+::
+
+    SignalRError
+    ├── ConfigurationError          a setting or keyword is missing or wrong; raised while the app is set up
+    │   └── MissingExtra            an optional dependency is not installed
+    ├── InvalidClaim                a claim cannot be put into a token                             500
+    ├── AuthenticationFailed        a caller's credentials are missing or wrong                    401
+    ├── OriginNotAllowed            a page of another site asked                                   403
+    ├── AuthorizationDenied         the caller is known and may not connect                        403
+    ├── HubNotFound                 no hub of that name is declared                                404
+    ├── BadRequest                  a request that no client of the protocol sends                 400
+    ├── AccessTokenTooLong          the claims do not fit into a service token                     413
+    └── Unavailable                 something that the answer depends on is down                   503
+        ├── IdentityProviderUnavailable
+        └── NoServiceEndpoint
+
+The numbers are the HTTP statuses that ``flask_signalr.views`` answers with; nothing else knows HTTP.
+The text of every error is written for its reader and never holds a secret or a token.
+"""
+
+from collections.abc import Sequence
+
+
+class SignalRError(Exception):
+    """The root of all errors of this package."""
+
+
+class ConfigurationError(SignalRError):
+    """A setting or keyword is missing or wrong; the text names it, its fault and the remedy."""
+
+
+class MissingExtra(ConfigurationError):
+    """An optional dependency is not installed.
+
+    Args:
+        feature: What needs it, as the reader of the message knows it.
+        extra: The extra of this package that brings it.
+    """
+
+    def __init__(self, feature: str, extra: str) -> None:
+        super().__init__(f"{feature} needs an optional dependency: pip install 'flask-signalr[{extra}]'")
+        self.feature = feature
+        self.extra = extra
+
+
+class InvalidClaim(SignalRError):
+    """A claim that no service token can carry.
+
+    Args:
+        claim_type: The claim's type.
+        reason: What is wrong with it; never its value.
+    """
+
+    def __init__(self, claim_type: str, reason: str) -> None:
+        super().__init__(f"claim {claim_type!r}: {reason}")
+        self.claim_type = claim_type
+        self.reason = reason
+
+
+class AuthenticationFailed(SignalRError):
+    """The caller brought no credentials, or wrong ones; the text is shown to the caller."""
+
+
+class OriginNotAllowed(SignalRError):
+    """A page of an origin that is neither the app's own nor on the hub's list sent the request."""
+
+
+class AuthorizationDenied(SignalRError):
+    """The caller proved who it is and may not connect."""
+
+
+class HubNotFound(SignalRError):
+    """No hub of that name is declared."""
+
+
+class BadRequest(SignalRError):
+    """The request cannot be understood; the text says what to change."""
+
+
+class AccessTokenTooLong(SignalRError):
+    """The claims make the service token longer than the service accepts.
+
+    Args:
+        length: Characters of the token that was refused.
+        limit: Characters that the service accepts.
+        sizes: Claim types with the characters that each takes in the token, largest first.
+        fits_without: The fewest of the largest claims that must go for the token to fit; empty if none would do.
+    """
+
+    def __init__(
+        self, length: int, limit: int, sizes: Sequence[tuple[str, int]], fits_without: Sequence[str]
+    ) -> None:
+        largest = ", ".join(f"{claim_type!r} {size}" for claim_type, size in sizes[:5])
+        remedy = (
+            f"it fits without {', '.join(map(repr, fits_without))}: choose fewer claims in the hub's claims_filter"
+            if fits_without
+            else "no choice of claims makes it fit: shorten the user id"
+        )
+        super().__init__(
+            f"the access token would be {length} characters and the service accepts {limit}; "
+            f"largest claims in characters: {largest}; {remedy}"
+        )
+        self.length = length
+        self.limit = limit
+        self.sizes = tuple(sizes)
+        self.fits_without = tuple(fits_without)
+
+
+class Unavailable(SignalRError):
+    """Something that the answer depends on is down; try again.
+
+    Args:
+        message: What is down, for the caller to read.
+        retry_after: Seconds after which another try makes sense.
+    """
+
+    def __init__(self, message: str, retry_after: int = 5) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class IdentityProviderUnavailable(Unavailable):
+    """The keys that verify a bearer token cannot be fetched."""
+
+
+class NoServiceEndpoint(Unavailable):
+    """No service endpoint can take the connection."""

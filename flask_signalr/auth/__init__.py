@@ -1,0 +1,1 @@
+"""Auth schemes: plugins that prove who the caller is, one module each."""

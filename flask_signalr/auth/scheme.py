@@ -1,0 +1,29 @@
+"""What every auth scheme is."""
+
+from abc import ABC, abstractmethod
+
+from flask import Request
+
+from flask_signalr.principal import Principal
+
+
+class AuthScheme(ABC):
+    """A plugin that proves who the caller is.
+
+    Subclass it and override `authenticate`. Schemes are asked in the order in which they are given to
+    ``SignalR(auth=[…])``, within the request's application context.
+    """
+
+    @abstractmethod
+    def authenticate(self, request: Request) -> Principal | None:
+        """Return who the caller is, or ``None`` when the request holds nothing that is meant for this scheme.
+
+        Raises:
+            AuthenticationFailed: The credentials are meant for this scheme and are wrong: 401, and no other scheme
+                is asked. The text is shown to the caller and must not say whether an account exists.
+            Unavailable: Something that the check depends on is down: 503.
+        """
+
+    def challenge(self) -> str | None:
+        """Return what a 401 advertises in ``WWW-Authenticate`` (RFC 9110 §11.6.1); ``None`` for nothing."""
+        return None

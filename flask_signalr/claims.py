@@ -1,0 +1,157 @@
+"""Claims: what is known about a caller, as (type, value) pairs, and their form in a service token."""
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from flask_signalr.claim_types import SHORT_NAMES
+from flask_signalr.errors import InvalidClaim
+
+ClaimValue = str | int | float | bool | dict[str, Any]
+"""A claim's value: a JSON scalar or object. A JSON array is a repeated claim, a JSON null no claim at all."""
+
+RESERVED_TYPES = frozenset(
+    {"aud", "exp", "iat", "nbf", "iss", "actort", "acr", "azp", "c_hash", "jti", "nonce"}
+)
+"""Types that the token needs for itself; a claim of such a type travels as ``asrs.u.<type>``."""
+
+SYSTEM_PREFIX = "asrs.s."
+USER_PREFIX = "asrs.u."
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """Immutable (type, value) pairs in their order; a type may repeat.
+
+    Attributes:
+        pairs: The claims. Use `Claims.of` to make them from a mapping.
+    """
+
+    pairs: tuple[tuple[str, ClaimValue], ...] = ()
+
+    @classmethod
+    def of(cls, source: "ClaimsSource") -> "Claims":
+        """Return claims made from a mapping or from (type, value) pairs.
+
+        A list, tuple or set as a value makes one claim of each item; ``None`` makes none.
+
+        Raises:
+            InvalidClaim: A type is not a non-empty text, or a value is nothing that JSON can hold.
+        """
+        if isinstance(source, Claims):
+            return source
+        items = source.items() if isinstance(source, Mapping) else source
+        return cls(tuple(_flatten(items)))
+
+    def get(self, claim_type: str, default: Any = None) -> Any:
+        """Return the first value of a type, or the default."""
+        for known, value in self.pairs:
+            if known == claim_type:
+                return value
+        return default
+
+    def all(self, claim_type: str) -> tuple[ClaimValue, ...]:
+        """Return every value of a type, in their order."""
+        return tuple(value for known, value in self.pairs if known == claim_type)
+
+    def types(self) -> tuple[str, ...]:
+        """Return the types, each once, in their order."""
+        return tuple(dict.fromkeys(claim_type for claim_type, _ in self.pairs))
+
+    def keep(self, wanted: Callable[[str], bool]) -> "Claims":
+        """Return the claims whose type the predicate wants."""
+        return Claims(tuple(pair for pair in self.pairs if wanted(pair[0])))
+
+    def __iter__(self) -> Iterator[tuple[str, ClaimValue]]:
+        return iter(self.pairs)
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def __contains__(self, claim_type: object) -> bool:
+        return any(known == claim_type for known, _ in self.pairs)
+
+    def __add__(self, other: "Claims") -> "Claims":
+        return Claims(self.pairs + other.pairs)
+
+
+ClaimsSource = Claims | Mapping[str, Any] | Iterable[tuple[str, Any]]
+
+NO_CLAIMS = Claims()
+
+
+def short_name(claim_type: str) -> str:
+    """Return the short name that a JWT uses for a claim type; a type without one is its own short name.
+
+    Source: Azure/azure-signalr:src/Microsoft.Azure.SignalR.Common/Auth/ClaimTypeMapping.cs.
+    """
+    return SHORT_NAMES.get(claim_type, claim_type)
+
+
+def customer_claims(claims: Claims) -> Iterator[tuple[str, ClaimValue]]:
+    """Yield an app's claims under the names that they carry in a service token.
+
+    The first ``sub`` stays, further ones and the reserved types go under ``asrs.u.``; long .NET types get their
+    short names, after that check and not before it, as in the SDK.
+
+    Raises:
+        InvalidClaim: A type begins with ``asrs.s.``: those speak for the service, ``asrs.s.uid`` names the user.
+            The SDK lets them pass.
+
+    Source: Azure/azure-signalr:src/Microsoft.Azure.SignalR.Common/Utilities/ClaimsUtility.cs.
+    """
+    has_subject = False
+    for claim_type, value in claims.pairs:
+        if claim_type == "sub":
+            yield (USER_PREFIX + "sub" if has_subject else "sub"), value
+            has_subject = True
+        elif claim_type in RESERVED_TYPES:
+            yield USER_PREFIX + claim_type, _plain_text(value)
+        elif claim_type[:7].lower() == SYSTEM_PREFIX:
+            raise InvalidClaim(claim_type, f"types that begin with {SYSTEM_PREFIX!r} are the service's own")
+        else:
+            yield SHORT_NAMES.get(claim_type, claim_type), value
+
+
+def merge_claims(pairs: Iterable[tuple[str, ClaimValue]]) -> dict[str, Any]:
+    """Return a JWT payload of (type, value) pairs: repeated types become arrays in their order."""
+    payload: dict[str, Any] = {}
+    for claim_type, value in pairs:
+        if claim_type not in payload:
+            payload[claim_type] = value
+        elif isinstance(known := payload[claim_type], list):
+            known.append(value)
+        else:
+            payload[claim_type] = [known, value]
+    return payload
+
+
+def _flatten(items: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, ClaimValue]]:
+    for claim_type, value in items:
+        if not isinstance(claim_type, str) or not claim_type:
+            raise InvalidClaim(str(claim_type), "a claim's type must be a non-empty text")
+        if isinstance(value, str):
+            yield claim_type, value
+        elif isinstance(value, list | tuple | set | frozenset):
+            yield from ((claim_type, _checked(claim_type, item)) for item in value)
+        elif value is not None:
+            yield claim_type, _checked(claim_type, value)
+
+
+def _checked(claim_type: str, value: Any) -> ClaimValue:
+    if isinstance(value, str | bool | dict):
+        return value
+    if isinstance(value, float) and not math.isfinite(value):
+        raise InvalidClaim(claim_type, "JSON has no number for infinity and NaN")
+    if isinstance(value, int | float):
+        return value
+    kind = type(value).__name__
+    raise InvalidClaim(claim_type, f"a {kind} is no claim value; give a text, number, boolean or JSON object")
+
+
+def _plain_text(value: ClaimValue) -> str:
+    """Return a value as the SDK writes it into a claim that it renames: always text."""
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()

@@ -1,0 +1,147 @@
+"""The caller: a principal, the user id made of it, and the claims of it that enter the service token."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from flask_signalr.claims import NO_CLAIMS, Claims, ClaimsSource, short_name
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who the caller is, as an auth scheme proved it.
+
+    Attributes:
+        name: The name that the scheme vouches for; ``None`` only on `ANONYMOUS`.
+        claims: What else the scheme vouches for. Any form that `Claims.of` takes may be given.
+        scheme: The authentication type, such as ``Cookie`` or ``Bearer``; ``None`` only on `ANONYMOUS`.
+            A scheme may leave it out: then it is ``Bearer``, ASP.NET's default, and stays out of the token.
+        expires_at: When this sign-in ends, in Unix seconds; ``None`` when the scheme knows no end.
+    """
+
+    name: str | None
+    claims: Claims = NO_CLAIMS
+    scheme: str | None = "Bearer"
+    expires_at: int | None = None
+
+    def __init__(
+        self,
+        name: str | None,
+        claims: ClaimsSource = NO_CLAIMS,
+        scheme: str | None = "Bearer",
+        expires_at: int | None = None,
+    ) -> None:
+        object.__setattr__(self, "name", name)
+        object.__setattr__(self, "claims", Claims.of(claims))
+        object.__setattr__(self, "scheme", scheme)
+        object.__setattr__(self, "expires_at", expires_at)
+
+    @property
+    def is_authenticated(self) -> bool:
+        """Whether an auth scheme proved who this is."""
+        return self.scheme is not None
+
+
+ANONYMOUS = Principal(None, scheme=None)
+"""The caller that no scheme knows; only a hub with ``allow_anonymous=True`` sees it."""
+
+UserIdProvider = Callable[[Principal], str | None]
+"""Makes the user id, the text that the service routes by; ``None`` connects without one."""
+
+ClaimsFilter = Callable[[Principal], Claims]
+"""Chooses the claims that enter the service token; it may rename and add."""
+
+CollisionGuard = Callable[[str, Principal], bool]
+"""Says whether a user id may stand for this principal; ``False`` refuses the caller."""
+
+
+# User id providers. Only a principal feeds them: a client can never name its own user id.
+
+
+def by_name(principal: Principal) -> str | None:
+    """Return the principal's name as its user id: stripped, without case if it has the form of an address."""
+    return canonical_user_id(principal.name)
+
+
+def by_email(principal: Principal) -> str | None:
+    """Return the principal's e-mail address as its user id: stripped and without case.
+
+    An address that the identity provider says is unverified (``email_verified`` is there and not true) is none:
+    whoever can type any address into a profile must not become its owner.
+    """
+    if principal.claims.get("email_verified", True) not in (True, "true", "True"):
+        return None
+    return _claim_text(principal, "email")
+
+
+def by_claim(claim_type: str) -> UserIdProvider:
+    """Return a provider that takes the first value of a claim type, such as ``oid``, as the user id."""
+
+    def by_this_claim(principal: Principal) -> str | None:
+        return _claim_text(principal, claim_type)
+
+    return by_this_claim
+
+
+def canonical_user_id(text: str | None) -> str | None:
+    """Return the one form of a user id: stripped, an e-mail address or UPN without case, ``None`` if empty.
+
+    Case goes, letters stay: a letter whose other case is several letters or belongs to another letter is left
+    alone, or ``straße@…`` and ``strasse@…``, two mailboxes, would be one user.
+    """
+    if text is None:
+        return None
+    text = text.strip()
+    if "@" in text:
+        text = text.lower() if text.isascii() else "".join(map(_without_case, text))
+    return text or None
+
+
+def _without_case(letter: str) -> str:
+    lower = letter.lower()
+    return lower if lower.upper() == letter else letter
+
+
+def _claim_text(principal: Principal, claim_type: str) -> str | None:
+    for known, value in principal.claims.pairs:
+        if (known == claim_type or short_name(known) == claim_type) and not isinstance(value, dict | bool):
+            return canonical_user_id(str(value))
+    return None
+
+
+# Claims filters.
+
+
+def nothing(principal: Principal) -> Claims:
+    """Let no claim into the service token; the default."""
+    return NO_CLAIMS
+
+
+def everything(principal: Principal) -> Claims:
+    """Let every claim into the service token: everybody who holds the token can read them."""
+    return principal.claims
+
+
+def only(*claim_types: str) -> ClaimsFilter:
+    """Return a filter that lets these claim types pass, under their long .NET name or their short one."""
+    wanted = frozenset(claim_types)
+
+    def only_these(principal: Principal) -> Claims:
+        return principal.claims.keep(lambda known: known in wanted or short_name(known) in wanted)
+
+    return only_these
+
+
+def rename(new_types: Mapping[str, str], claims_filter: ClaimsFilter | None = None) -> ClaimsFilter:
+    """Return a filter that renames claim types and lets pass what another filter chooses.
+
+    Args:
+        new_types: Old type to new type.
+        claims_filter: What passes, seen before the renaming; without it exactly the renamed claims.
+    """
+    chosen = claims_filter or only(*new_types)
+    names = dict(new_types)
+
+    def renamed(principal: Principal) -> Claims:
+        return Claims(tuple((names.get(known, known), value) for known, value in chosen(principal)))
+
+    return renamed

@@ -13,9 +13,7 @@ from flask_signalr.errors import InvalidClaim
 ClaimValue = str | int | float | bool | dict[str, Any]
 """A claim's value: a JSON scalar or object. A JSON array is a repeated claim, a JSON null no claim at all."""
 
-RESERVED_TYPES = frozenset(
-    {"aud", "exp", "iat", "nbf", "iss", "actort", "acr", "azp", "c_hash", "jti", "nonce"}
-)
+RESERVED_TYPES = frozenset({"aud", "exp", "iat", "nbf", "iss", "actort", "acr", "azp", "c_hash", "jti", "nonce"})
 """Types that the token needs for itself; a claim of such a type travels as ``asrs.u.<type>``."""
 
 SYSTEM_PREFIX = "asrs.s."
@@ -129,11 +127,11 @@ def merge_claims(pairs: Iterable[tuple[str, ClaimValue]]) -> dict[str, Any]:
     return payload
 
 
-def _flatten(items: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, ClaimValue]]:
+def _flatten(items: Iterable[tuple[Any, Any]]) -> Iterator[tuple[str, ClaimValue]]:
     for claim_type, value in items:
         if not isinstance(claim_type, str) or not claim_type:
             raise InvalidClaim(str(claim_type), "a claim's type must be a non-empty text")
-        if isinstance(value, str):
+        if type(value) is str:
             yield claim_type, value
         elif isinstance(value, list | tuple | set | frozenset):
             yield from ((claim_type, _checked(claim_type, item)) for item in value)
@@ -142,7 +140,9 @@ def _flatten(items: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, ClaimValue
 
 
 def _checked(claim_type: str, value: Any) -> ClaimValue:
-    if isinstance(value, str | bool | dict):
+    if isinstance(value, str):
+        return str.__str__(value)  # of an enumeration or another kind of text, the text itself
+    if isinstance(value, bool | dict):
         return value
     if isinstance(value, float) and not math.isfinite(value):
         raise InvalidClaim(claim_type, "JSON has no number for infinity and NaN")

@@ -1,0 +1,163 @@
+"""The service's URLs and tokens, checked against vectors made from the .NET SDKs' own tests.
+
+Each vector names the file that it comes from.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jwt
+import pytest
+
+from flask_signalr.claims import Claims
+from flask_signalr.endpoints import ServiceEndpoint
+from flask_signalr.errors import ConfigurationError, InvalidClaim
+from flask_signalr.negotiation import ClientAccess, NegotiateRequest, check_application_name, client_access
+from flask_signalr.principal import ANONYMOUS, Principal
+from flask_signalr.token_claims import TokenOptions, token_claims
+
+VECTORS: list[dict[str, Any]] = json.loads(Path(__file__, "../vectors/client_tokens.json").resolve().read_text())[
+    "vectors"
+]
+NOW = 1_700_000_000
+
+REFUSED_ON_PURPOSE = {
+    # The SDK lets a customer claim name the user; we refuse every claim that is the service's own.
+    "claims_asrs_s_is_not_filtered": (InvalidClaim, "service's own"),
+    # The SDK logs the value and takes 15; we say at start-up what is wrong with it.
+    "default_handshake_timeout_0": (ConfigurationError, "1 to 30"),
+}
+"""Vectors that record what the SDK does and we do not."""
+
+LEGACY = "legacy_management"
+"""The SDK's obsolete GenerateClientAccessToken puts the user id elsewhere and renames nothing; it has no twin here."""
+
+ACCEPTED = [
+    vector
+    for vector in VECTORS
+    if not vector["expected_error"]
+    and vector["options"].get("sdk") != LEGACY
+    and vector["name"] not in REFUSED_ON_PURPOSE
+]
+REFUSED = [vector for vector in VECTORS if vector["expected_error"]]
+
+
+def named(vectors: list[dict[str, Any]]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("vector", vectors, ids=[vector["name"] for vector in vectors])
+
+
+def answer(vector: dict[str, Any]) -> ClientAccess:
+    """Answer a negotiation as the vector's inputs describe it."""
+    options = vector["options"]
+    identity = options.get("identity") or {}
+    principal = principal_of(options, identity)
+    access = client_access(
+        ServiceEndpoint.parse(vector["connection_string"]),
+        vector["hub"],
+        token_claims(
+            vector["user_id"],
+            Claims.of([(claim_type, value) for claim_type, value in vector["claims"]]),
+            principal,
+            token_options(options, identity),
+            options.get("endpoints_count", 1),
+        ),
+        lifetime=options.get("lifetime_seconds", 3600),
+        now=NOW,
+        application_name=check_application_name(vector["application_name"] or ""),
+        algorithm=options.get("algorithm", "HS256"),
+    )
+    return ClientAccess(access.url + query_suffix(options), access.token)
+
+
+def principal_of(options: dict[str, Any], identity: dict[str, Any]) -> Principal:
+    expires_at = options.get("authentication_expires_on")
+    scheme = identity.get("authentication_type")
+    return Principal("caller", scheme=scheme, expires_at=expires_at) if identity or expires_at else ANONYMOUS
+
+
+def token_options(options: dict[str, Any], identity: dict[str, Any]) -> TokenOptions:
+    diagnostic = options.get("diagnostic_client", False)
+    transports = options.get("transports")
+    return TokenOptions(
+        detailed_errors=options.get("detailed_errors", False),
+        diagnostic_client=lambda principal: diagnostic,
+        server_name=options.get("server_name"),
+        server_sticky_mode="Required" if options.get("blazor") else options.get("server_sticky_mode", "Disabled"),
+        handshake_timeout=options.get("handshake_timeout_seconds", 15),
+        max_poll_interval=options.get("max_poll_interval_seconds"),
+        transports=None if transports is None else tuple(transports),
+        name_claim_type=identity.get("name_claim_type"),
+        role_claim_type=identity.get("role_claim_type"),
+        close_on_expiry=options.get("close_on_authentication_expiration", False),
+    )
+
+
+def query_suffix(options: dict[str, Any]) -> str:
+    """What the server SDK appends to the URL; the generator is called with the parts ready made."""
+    if options["sdk"] == "default":
+        request = NegotiateRequest(
+            options["request_path"],
+            options["request_query"],
+            options["request_id"],
+            options.get("culture") or "",
+            options.get("ui_culture") or "",
+        )
+        return request.query_suffix()
+    if options["sdk"] == "generator":
+        assert not options["original_path"], "no vector gives one"
+        return "&" + options["query_string"] if options["query_string"] else ""
+    return ""
+
+
+def test_the_vectors_are_all_here() -> None:
+    assert len(VECTORS) == 101
+    assert len(ACCEPTED) + len(REFUSED) + len(REFUSED_ON_PURPOSE) + 3 == len(VECTORS)
+
+
+@pytest.mark.filterwarnings("ignore::jwt.warnings.InsecureKeyLengthWarning")  # the SDK's tests use a short key
+@named(ACCEPTED)
+def test_url_audience_and_claims_are_those_of_the_sdk(vector: dict[str, Any]) -> None:
+    access = answer(vector)
+
+    key = dict(part.split("=", 1) for part in vector["connection_string"].split(";") if part)
+    secret = next(value for name, value in key.items() if name.lower() == "accesskey")
+    algorithm = vector["options"].get("algorithm", "HS256")
+    payload = jwt.decode(
+        access.token,
+        secret,
+        algorithms=[algorithm],
+        audience=vector["expected_audience"],
+        options={"verify_exp": False},
+    )
+    assert access.url == vector["expected_url"]
+    assert jwt.get_unverified_header(access.token) == {"alg": algorithm, "typ": "JWT"}
+    assert (payload.pop("nbf"), payload.pop("iat")) == (NOW, NOW)
+    assert payload.pop("exp") == NOW + vector["options"].get("lifetime_seconds", 3600)
+    assert payload == vector["expected_payload_claims"]
+
+
+@named(REFUSED)
+def test_errors_begin_as_those_of_the_sdk(vector: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError) as refusal:
+        answer({**vector, "options": {"sdk": "management", **vector["options"]}})
+
+    assert str(refusal.value).startswith(vector["expected_error"])
+
+
+@named([vector for vector in VECTORS if vector["name"] in REFUSED_ON_PURPOSE])
+def test_quirks_of_the_sdk_are_refused(vector: dict[str, Any]) -> None:
+    error, text = REFUSED_ON_PURPOSE[vector["name"]]
+
+    with pytest.raises(error, match=text):
+        answer(vector)
+
+
+@pytest.mark.parametrize("path", ["/path", "/path/", "/path//"])
+def test_a_client_endpoint_with_a_path_gets_its_slash(path: str) -> None:
+    """The SDK glues them: ``https://x/pathclient/?hub=h``, a URL that leads nowhere."""
+    endpoint = ServiceEndpoint.parse(f"Endpoint=https://a;AccessKey=fake_key;ClientEndpoint=https://x{path}")
+
+    access = client_access(endpoint, "h", [], lifetime=60, now=NOW)
+
+    assert access.url == "https://x/path/client/?hub=h"

@@ -97,41 +97,46 @@ def check_application_name(application_name: str) -> str:
     return application_name
 
 
-@dataclass(frozen=True)
-class NegotiateRequest:
-    """What the server SDK's URL tells the service of the request that negotiated.
+# The server SDK's URL also tells the service about the request that negotiated.
 
-    Attributes:
-        path: The path below the app's mount point, decoded, such as ``/chat/negotiate``.
-        query: The raw query, without its question mark.
-        request_id: A name for the request, for tracing.
-        culture: The culture of the request, if the app knows it.
-        ui_culture: The culture of its user interface.
+
+def url_suffix(original_path: str, query: str) -> str:
+    """Return what the server SDK appends to the client URL.
+
+    Args:
+        original_path: What `original_path` returned; may be empty.
+        query: What `original_query` returned; may be empty.
+
+    Source: Azure/azure-signalr:src/Microsoft.Azure.SignalR/EndpointProvider/DefaultServiceEndpointGenerator.cs.
     """
+    parts = (original_path and "asrs.op=" + _url_encode(original_path), query)
+    return "".join("&" + part for part in parts if part)
 
-    path: str
-    query: str
-    request_id: str
-    culture: str = ""
-    ui_culture: str = ""
 
-    def query_suffix(self) -> str:
-        """Return what the server SDK appends to the client URL; begins with ``&``.
+def original_path(path: str) -> str:
+    """Return the hub's path, of the decoded path of its negotiate request below the app's mount point.
 
-        The path is escaped twice, first as a path and then as a value, because the SDK does so.
+    It is escaped here and once more as a query value, because the SDK does so.
 
-        Source: Azure/azure-signalr:src/Microsoft.Azure.SignalR/HubHost/NegotiateHandler.cs.
-        """
-        path = self.path.rstrip("/")
-        original_path = path.removesuffix("/negotiate") if path.endswith("/negotiate") else ""
-        parts = [
-            original_path and "asrs.op=" + _url_encode(quote(original_path, safe="%!$&'()*+,-./:;=@_~")),
-            self.query,
-            "asrs_request_id=" + _url_encode(self.request_id),
-            self.culture and "asrs_lang=" + self.culture,
-            self.ui_culture and "asrs_ui_lang=" + self.ui_culture,
-        ]
-        return "".join("&" + part for part in parts if part)
+    Source: Azure/azure-signalr:src/Microsoft.Azure.SignalR/HubHost/NegotiateHandler.cs,
+    dotnet/aspnetcore:src/Http/Http.Abstractions/src/PathString.cs.
+    """
+    path = path.rstrip("/")
+    return quote(path.removesuffix("/negotiate"), safe="%!$&'()*+,-./:;=@_~") if path.endswith("/negotiate") else ""
+
+
+def original_query(query: str, request_id: str, culture: str = "", ui_culture: str = "") -> str:
+    """Return the client's own query, verbatim, and after it a name for the request and its cultures.
+
+    Source: Azure/azure-signalr:src/Microsoft.Azure.SignalR/HubHost/NegotiateHandler.cs.
+    """
+    parts = (
+        query,
+        "asrs_request_id=" + _url_encode(request_id),
+        culture and "asrs_lang=" + culture,
+        ui_culture and "asrs_ui_lang=" + ui_culture,
+    )
+    return "&".join(part for part in parts if part)
 
 
 def _url_encode(text: str) -> str:

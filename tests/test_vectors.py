@@ -13,7 +13,14 @@ import pytest
 from flask_signalr.claims import Claims
 from flask_signalr.endpoints import ServiceEndpoint
 from flask_signalr.errors import ConfigurationError, InvalidClaim
-from flask_signalr.negotiation import ClientAccess, NegotiateRequest, check_application_name, client_access
+from flask_signalr.negotiation import (
+    ClientAccess,
+    check_application_name,
+    client_access,
+    original_path,
+    original_query,
+    url_suffix,
+)
 from flask_signalr.principal import ANONYMOUS, Principal
 from flask_signalr.token_claims import TokenOptions, token_claims
 
@@ -96,17 +103,15 @@ def token_options(options: dict[str, Any], identity: dict[str, Any]) -> TokenOpt
 def query_suffix(options: dict[str, Any]) -> str:
     """What the server SDK appends to the URL; the generator is called with the parts ready made."""
     if options["sdk"] == "default":
-        request = NegotiateRequest(
-            options["request_path"],
+        query = original_query(
             options["request_query"],
             options["request_id"],
             options.get("culture") or "",
             options.get("ui_culture") or "",
         )
-        return request.query_suffix()
+        return url_suffix(original_path(options["request_path"]), query)
     if options["sdk"] == "generator":
-        assert not options["original_path"], "no vector gives one"
-        return "&" + options["query_string"] if options["query_string"] else ""
+        return url_suffix(options["original_path"] or "", options["query_string"] or "")
     return ""
 
 

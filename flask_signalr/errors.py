@@ -7,11 +7,15 @@
     │   └── MissingExtra            an optional dependency is not installed
     ├── InvalidClaim                a claim cannot be put into a token                             500
     ├── AuthenticationFailed        a caller's credentials are missing or wrong                    401
+    │   └── AccessTokenRefused      an access token opens nothing at the service (emulator)        401
     ├── OriginNotAllowed            a page of another site asked                                   403
     ├── AuthorizationDenied         the caller is known and may not connect                        403
     ├── HubNotFound                 no hub of that name is declared                                404
     ├── BadRequest                  a request that no client of the protocol sends                 400
+    ├── ProtocolError               bytes or a message that the hub protocol does not allow        400
     ├── AccessTokenTooLong          the claims do not fit into a service token                     413
+    ├── NegotiationRefused          the app refused a negotiate (`flask_signalr.testing`)
+    ├── EmulatorUnavailable         the emulator cannot listen where it was told to
     └── Unavailable                 something that the answer depends on is down                   503
         ├── IdentityProviderUnavailable
         └── NoServiceEndpoint
@@ -63,6 +67,19 @@ class AuthenticationFailed(SignalRError):
     """The caller brought no credentials, or wrong ones; the text is shown to the caller."""
 
 
+class AccessTokenRefused(AuthenticationFailed):
+    """The service, or its emulator, does not accept an access token.
+
+    Args:
+        check: The check that failed: ``form``, ``length``, ``signature`` or the name of a claim.
+        reason: What was expected, and the remedy; never the token.
+    """
+
+    def __init__(self, check: str, reason: str) -> None:
+        super().__init__(reason)
+        self.check = check
+
+
 class OriginNotAllowed(SignalRError):
     """A page of an origin that is neither the app's own nor on the hub's list sent the request."""
 
@@ -79,6 +96,10 @@ class BadRequest(SignalRError):
     """The request cannot be understood; the text says what to change."""
 
 
+class ProtocolError(SignalRError):
+    """Bytes that are no message of the hub protocol, or a message that it cannot carry; the text says why."""
+
+
 class AccessTokenTooLong(SignalRError):
     """The claims make the service token longer than the service accepts.
 
@@ -89,9 +110,7 @@ class AccessTokenTooLong(SignalRError):
         fits_without: The fewest of the largest claims that must go for the token to fit; empty if none would do.
     """
 
-    def __init__(
-        self, length: int, limit: int, sizes: Sequence[tuple[str, int]], fits_without: Sequence[str]
-    ) -> None:
+    def __init__(self, length: int, limit: int, sizes: Sequence[tuple[str, int]], fits_without: Sequence[str]) -> None:
         largest = ", ".join(f"{claim_type!r} {size}" for claim_type, size in sizes[:5])
         remedy = (
             f"it fits without {', '.join(map(repr, fits_without))}: choose fewer claims in the hub's claims_filter"
@@ -127,3 +146,21 @@ class IdentityProviderUnavailable(Unavailable):
 
 class NoServiceEndpoint(Unavailable):
     """No service endpoint can take the connection."""
+
+
+class NegotiationRefused(SignalRError):
+    """The app did not let a client of a test connect.
+
+    Args:
+        status: The HTTP status of the answer.
+        error: What the answer says.
+    """
+
+    def __init__(self, status: int, error: str) -> None:
+        super().__init__(f"negotiate was answered {status}: {error}")
+        self.status = status
+        self.error = error
+
+
+class EmulatorUnavailable(SignalRError):
+    """The emulator cannot listen on its address; the text says why and what to do."""

@@ -76,9 +76,9 @@ $(clients):
 	@scripts/setup python .venv-clients requirements/clients.txt
 	@rm -f .venv-clients/.ready-* && touch $@
 
-$(sort $(filter %/node_modules/%,$(test_modules) $(demo_modules) $(bench_modules))):
-	@scripts/setup node $(patsubst %/node_modules/,%,$(dir $@))
-	@touch $@
+$(filter-out without-npm npm-missing,$(sort $(test_modules) $(demo_modules) $(bench_modules))):
+	@scripts/setup node $(patsubst %/node_modules/,%,$(@D)/)
+	@mkdir -p $(@D) && touch $@
 
 chromium:
 	@scripts/setup chromium

@@ -105,6 +105,9 @@ class EndpointRouter:
         return endpoints[int(random.random() * count)]  # noqa: S311 -- balance, not a secret
 
 
+DEFAULT_ROUTER = EndpointRouter()
+
+
 def merge_endpoints(endpoints: Iterable[ServiceEndpoint]) -> tuple[ServiceEndpoint, ...]:
     """Return the endpoints without repetition, primary ones first.
 

@@ -8,7 +8,9 @@ from flask_signalr.claims import Claims, ClaimValue, customer_claims
 from flask_signalr.errors import AuthenticationFailed, ConfigurationError
 from flask_signalr.principal import ANONYMOUS, Principal
 
-TRANSPORTS = {"WebSockets": 1, "ServerSentEvents": 2, "LongPolling": 4}
+Transport = Literal["WebSockets", "ServerSentEvents", "LongPolling"]
+
+TRANSPORTS: dict[str, int] = {"WebSockets": 1, "ServerSentEvents": 2, "LongPolling": 4}
 
 StickyMode = Literal["Disabled", "Preferred", "Required"]
 

@@ -1,0 +1,51 @@
+"""What the extension keeps for one app: its settings, and the hubs as they are in this app."""
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+from flask_signalr.config import Settings
+from flask_signalr.errors import HubNotFound
+from flask_signalr.hub import MountedHub
+from flask_signalr.hub_options import HubKeywords, HubOptions
+
+
+class AppState:
+    """``app.extensions["signalr"]``.
+
+    Args:
+        settings: What the app's configuration holds.
+        declarations: The keywords of every declared hub, by its name; hubs may be added at any time.
+        defaults: The keywords of ``SignalR(…)``.
+
+    Attributes:
+        settings: As given.
+    """
+
+    def __init__(self, settings: Settings, declarations: Mapping[str, HubKeywords], defaults: HubKeywords) -> None:
+        self.settings = settings
+        self._declarations = declarations
+        self._defaults = defaults
+        self._mounted: dict[str, MountedHub] = {}
+
+    def hub(self, name: str) -> MountedHub:
+        """Return a hub as it is in this app.
+
+        Raises:
+            HubNotFound: No hub of that name is declared.
+        """
+        mounted = self._mounted.get(name)
+        if mounted is None:
+            keywords = self._declarations.get(name)
+            if keywords is None:
+                raise HubNotFound("no hub of this name is declared here")
+            mounted = self._mounted[name] = MountedHub(name, self._options(keywords), self.settings)
+        return mounted
+
+    def _options(self, keywords: HubKeywords) -> HubOptions:
+        configured: HubKeywords = {
+            "allowed_origins": self.settings.allowed_origins,
+            "access_token_lifetime": self.settings.access_token_lifetime,
+            "access_token_algorithm": self.settings.access_token_algorithm,
+            "token_options": self.settings.token_options,
+        }
+        return HubOptions(**cast("dict[str, Any]", configured | self._defaults | keywords))

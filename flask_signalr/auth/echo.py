@@ -1,0 +1,56 @@
+"""The echo: our own service token, which the official JavaScript client sends back to us when it reconnects.
+
+The client keeps the token of the last answer as its credential for every later request, the next negotiate included
+(``dotnet/aspnetcore:src/SignalR/clients/ts/signalr/src/HttpConnection.ts``). It proves nothing to us, and taking it
+for a wrong credential would end the reconnect of every caller who signs on by cookie or Windows.
+"""
+
+import binascii
+from base64 import urlsafe_b64decode
+from collections.abc import Set
+from urllib.parse import parse_qsl, urlencode
+
+import msgspec
+from flask import Request
+
+
+class _Audience(msgspec.Struct):
+    aud: str
+
+
+_decode_audience = msgspec.json.Decoder(_Audience).decode
+
+
+def is_service_token(token: str, audience_base_urls: Set[str]) -> bool:
+    """Return whether a token says that it was made for one of the service endpoints.
+
+    The signature is not looked at, so that the echo is also known after a change of keys. That is safe because the
+    answer can only take a credential away.
+
+    Args:
+        token: What the caller brought.
+        audience_base_urls: Of the app's service endpoints.
+    """
+    try:
+        payload = token.split(".", 2)[1]
+        audience = _decode_audience(urlsafe_b64decode(payload + "==")).aud
+    except (IndexError, ValueError, binascii.Error, msgspec.DecodeError):
+        return False
+    base_url, separator, _ = audience.partition("client/?hub=")
+    return bool(separator) and base_url in audience_base_urls
+
+
+def forget_credential(request: Request) -> None:
+    """Take the bearer token out of a request, header and query, for everybody who looks at it from here on.
+
+    Changed in place and not in a copy: Flask-Login's ``request_loader`` and an app's own code look at Flask's global
+    request.
+    """
+    environ = request.environ
+    environ.pop("HTTP_AUTHORIZATION", None)
+    query = parse_qsl(environ.get("QUERY_STRING", ""), keep_blank_values=True)
+    kept = urlencode([(key, value) for key, value in query if key != "access_token"])
+    environ["QUERY_STRING"] = kept
+    request.query_string = kept.encode()
+    for cached in ("authorization", "args", "values", "full_path", "url"):
+        request.__dict__.pop(cached, None)

@@ -1,0 +1,136 @@
+"""Configuration: the ``SIGNALR_*`` keys of an app, read once into one value."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from flask_signalr.endpoints import ServiceEndpoint, merge_endpoints
+from flask_signalr.errors import ConfigurationError
+from flask_signalr.negotiation import check_application_name
+from flask_signalr.origins import parse_origins
+from flask_signalr.token_claims import StickyMode, TokenOptions, Transport
+from flask_signalr.tokens import TOKEN_LIMIT
+
+_PREFIX = "SIGNALR_"
+
+
+class _Keys(msgspec.Struct, kw_only=True, rename=lambda field: _PREFIX + field.upper()):
+    """The keys with their types, ranges and defaults; a text of an environment variable is converted."""
+
+    connection_string: str = ""
+    endpoints: dict[str, str] = {}
+    application_name: str = ""
+    access_token_lifetime: Annotated[int, msgspec.Meta(ge=1, le=86_400)] = 3600
+    access_token_algorithm: Literal["HS256", "HS512"] = "HS256"
+    access_token_warning_length: Annotated[int, msgspec.Meta(ge=1, le=TOKEN_LIMIT)] = 3072
+    allowed_origins: str | list[str] = []
+    detailed_errors: bool = False
+    server_name: str | None = None
+    server_sticky_mode: StickyMode = "Disabled"
+    handshake_timeout: Annotated[int, msgspec.Meta(ge=1, le=30)] = 15
+    max_poll_interval: Annotated[int, msgspec.Meta(ge=1, le=300)] | None = None
+    transports: list[Transport] | None = None
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What differs per deployment; ``docs/reference/configuration.md`` describes the keys.
+
+    Attributes:
+        endpoints: The service endpoints, primary ones first; at least one.
+        application_name: The prefix that keeps the hubs of several apps at one service apart.
+        access_token_lifetime: Seconds that a service token is valid.
+        access_token_algorithm: ``HS256`` or ``HS512``.
+        access_token_warning_length: Characters of a service token above which a warning is logged.
+        allowed_origins: The origins, besides the app's own, whose pages may connect.
+        token_options: What the service tokens tell the service.
+    """
+
+    endpoints: tuple[ServiceEndpoint, ...]
+    application_name: str
+    access_token_lifetime: int
+    access_token_algorithm: str
+    access_token_warning_length: int
+    allowed_origins: frozenset[str]
+    token_options: TokenOptions
+
+    @cached_property
+    def audience_base_urls(self) -> frozenset[str]:
+        """What the audiences of the app's service tokens begin with."""
+        return frozenset(endpoint.audience_base_url for endpoint in self.endpoints)
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> "Settings":
+        """Return the settings that an app's configuration holds.
+
+        Raises:
+            ConfigurationError: A key is missing or malformed; the text names it and never shows a secret.
+        """
+        keys = _read(config)
+        origins = keys.allowed_origins
+        with _naming("SIGNALR_ALLOWED_ORIGINS"):
+            allowed_origins = parse_origins(origins.split(",") if isinstance(origins, str) and origins else origins)
+        with _naming("SIGNALR_APPLICATION_NAME"):
+            application_name = check_application_name(keys.application_name)
+        return cls(
+            endpoints=_endpoints(keys),
+            application_name=application_name,
+            access_token_lifetime=keys.access_token_lifetime,
+            access_token_algorithm=keys.access_token_algorithm,
+            access_token_warning_length=keys.access_token_warning_length,
+            allowed_origins=allowed_origins,
+            token_options=TokenOptions(
+                detailed_errors=keys.detailed_errors,
+                server_name=keys.server_name,
+                server_sticky_mode=keys.server_sticky_mode,
+                handshake_timeout=keys.handshake_timeout,
+                max_poll_interval=keys.max_poll_interval,
+                transports=None if keys.transports is None else tuple(keys.transports),
+            ),
+        )
+
+
+def _read(config: Mapping[str, Any]) -> _Keys:
+    known = (field.encode_name for field in msgspec.structs.fields(_Keys))
+    given = {key: config[key] for key in known if config.get(key) is not None}
+    try:
+        return msgspec.convert(given, _Keys, strict=False)
+    except msgspec.ValidationError as exc:
+        fault, _, path = str(exc).partition(" - at `$.")
+        raise ConfigurationError(f"{path.rstrip('`')}: {fault}") from None
+
+
+def _endpoints(keys: _Keys) -> tuple[ServiceEndpoint, ...]:
+    if not keys.connection_string and not keys.endpoints:
+        raise ConfigurationError(
+            "SIGNALR_CONNECTION_STRING is missing: set it to the connection string that the Azure portal shows under "
+            "Settings, Keys; or run 'flask-signalr emulator' and take the one that it prints"
+        )
+    found = []
+    if keys.connection_string:
+        with _naming("SIGNALR_CONNECTION_STRING"):
+            found.append(ServiceEndpoint.parse(keys.connection_string))
+    for name, connection_string in keys.endpoints.items():
+        with _naming(f"SIGNALR_ENDPOINTS[{name!r}]"):
+            found.append(ServiceEndpoint.parse(connection_string, name))
+    with _naming("SIGNALR_ENDPOINTS"):
+        endpoints = merge_endpoints(found)
+    if without_key := [endpoint.url for endpoint in endpoints if endpoint.key is None]:
+        raise ConfigurationError(
+            f"the connection string of {without_key[0]} has an AuthType and no AccessKey to sign with: signing "
+            "through Microsoft Entra ID is not supported yet; use the connection string with AccessKey"
+        )
+    return endpoints
+
+
+@contextmanager
+def _naming(key: str) -> Iterator[None]:
+    """Put a key's name before the text of a configuration error."""
+    try:
+        yield
+    except ConfigurationError as exc:
+        raise ConfigurationError(f"{key}: {exc}") from None

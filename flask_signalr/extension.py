@@ -1,0 +1,94 @@
+"""The extension: `SignalR`, which declares hubs and mounts them in apps."""
+
+import re
+import weakref
+from typing import Any, Unpack
+
+from flask import Flask, current_app, has_app_context
+
+from flask_signalr.app_state import AppState
+from flask_signalr.config import Settings
+from flask_signalr.errors import ConfigurationError
+from flask_signalr.hub import Hub, MountedHub
+from flask_signalr.hub_options import HubKeywords, HubOptions
+from flask_signalr.redaction import redact_logs
+from flask_signalr.views import create_blueprint
+
+_HUB_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_`,.[\]]{0,127}", re.ASCII)
+
+
+class SignalR:
+    """Azure SignalR Service for Flask.
+
+    One object serves any number of apps: hubs are declared once, settings belong to each app.
+
+    Args:
+        app: Mounts into this app at once; without it, call `init_app`.
+        **defaults: What every hub has unless it says otherwise; see `HubOptions`.
+
+    Attributes:
+        blueprint: The blueprint that `init_app` registers.
+
+    Raises:
+        ConfigurationError: A keyword's value cannot be used, or a ``SIGNALR_*`` key of the app is missing or malformed.
+    """
+
+    def __init__(self, app: Flask | None = None, **defaults: Unpack[HubKeywords]) -> None:
+        HubOptions(**defaults)  # a wrong value is an error here, not at the first request
+        self.blueprint = create_blueprint()
+        self._defaults = defaults
+        self._hubs: dict[str, HubKeywords] = {}
+        self._states: weakref.WeakSet[AppState] = weakref.WeakSet()
+        if app is not None:
+            self.init_app(app)
+
+    def hub(self, name: str, **options: Unpack[HubKeywords]) -> Hub:
+        """Declare a hub: ``POST /<name>/negotiate`` answers, now and in apps that are mounted later.
+
+        Args:
+            name: A letter, then letters, digits and ``_`,.[]``; 128 characters at most.
+            **options: What this hub has other than the defaults; see `HubOptions`.
+
+        Raises:
+            ConfigurationError: The name is invalid or taken (the service knows no case), or an option's value cannot
+                be used.
+        """
+        if not _HUB_NAME.fullmatch(name):
+            raise ConfigurationError(
+                f"{name!r} is no hub name: a letter first, then letters, digits and _`,.[] up to 128 characters"
+            )
+        if name.lower() in map(str.lower, self._hubs):
+            raise ConfigurationError(f"hub {name!r} is declared twice; the service knows no upper and lower case")
+        HubOptions(**options)
+        self._hubs[name] = options
+        return Hub(name, self._mounted)
+
+    def init_app(self, app: Flask, **mount: Any) -> None:
+        """Read the app's configuration, mount the blueprint, and keep tokens out of the servers' logs.
+
+        Args:
+            app: The app.
+            **mount: Options of Flask's ``register_blueprint``, such as ``url_prefix="/realtime"``.
+
+        Raises:
+            ConfigurationError: A ``SIGNALR_*`` key is missing or malformed, or the app has a `SignalR` already.
+        """
+        if "signalr" in app.extensions:
+            raise ConfigurationError("this app has a SignalR already: one object declares all of its hubs")
+        state = AppState(Settings.from_config(app.config), self._hubs, self._defaults)
+        app.register_blueprint(self.blueprint, **mount)
+        app.extensions["signalr"] = state
+        redact_logs()
+        self._states.add(state)
+
+    def _mounted(self, name: str) -> MountedHub:
+        """Return a hub in the current app, or in the only one there is."""
+        if has_app_context():
+            current: AppState | None = current_app.extensions.get("signalr")
+            if current is not None and current in self._states:
+                return current.hub(name)
+        states = list(self._states)
+        if len(states) != 1:
+            reason = "is not mounted in an app: call init_app(app)" if not states else "is mounted in several apps"
+            raise ConfigurationError(f"this SignalR {reason}; use 'with app.app_context():' to say which")
+        return states[0].hub(name)

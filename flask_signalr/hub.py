@@ -1,0 +1,151 @@
+"""Hubs: a declaration, and what it comes to in one app."""
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from flask import Request
+
+from flask_signalr.auth.chain import authenticate
+from flask_signalr.claims import Claims, ClaimsSource
+from flask_signalr.config import Settings
+from flask_signalr.errors import AuthorizationDenied, ConfigurationError
+from flask_signalr.hub_options import HubOptions
+from flask_signalr.negotiation import ClientAccess, client_access
+from flask_signalr.principal import ANONYMOUS, Principal
+from flask_signalr.token_claims import token_claims, token_lifetime
+
+logger = logging.getLogger("flask_signalr.negotiate")
+
+
+@dataclass(frozen=True)
+class MountedHub:
+    """A hub in one app: the declaration together with the app's settings.
+
+    Attributes:
+        name: The hub's name.
+        options: What is decided for it.
+        settings: The app's.
+        warned: The subjects that a warning was logged about: each is logged once.
+    """
+
+    name: str
+    options: HubOptions
+    settings: Settings
+    warned: set[str] = field(default_factory=set, init=False, repr=False, compare=False)
+
+    def authenticate(self, request: Request) -> Principal:
+        """Return who the caller is, as `flask_signalr.auth.chain.authenticate` does."""
+        return authenticate(
+            self.options.auth,
+            request,
+            allow_anonymous=self.options.allow_anonymous,
+            audience_base_urls=self.settings.audience_base_urls,
+        )
+
+    def user_id(self, principal: Principal) -> str | None:
+        """Return the user id of a principal; ``None`` connects without one.
+
+        Raises:
+            AuthorizationDenied: The collision guard says that the id belongs to somebody else.
+            TypeError: The provider returned something else than a text.
+        """
+        user_id = self.options.user_id_provider(principal)
+        if user_id is None:
+            if principal.is_authenticated and not self.options.allow_anonymous:
+                self._warn_once(
+                    "no-user-id",
+                    "hub %r: the user id provider finds no id in a principal of scheme %s with the claim types %s: "
+                    "it connects without one and nobody can send to it by user id",
+                    self.name,
+                    principal.scheme,
+                    ", ".join(principal.claims.types()) or "(none)",
+                )
+            return None
+        if not isinstance(user_id, str):
+            raise TypeError(f"the user_id_provider of hub {self.name!r} returned a {type(user_id).__name__}, not a str")
+        guard = self.options.collision_guard
+        if guard is not None and not guard(user_id, principal):
+            raise AuthorizationDenied("this sign-in may not use its user id: it belongs to another sign-in")
+        return user_id
+
+    def access(self, user_id: str | None, claims: Claims, principal: Principal, lifetime: int) -> ClientAccess:
+        """Return what a client needs to connect.
+
+        Args:
+            user_id: What `user_id` returned.
+            claims: The app's claims, as the claims filter chose them.
+            principal: Whose sign-in caps the token's life.
+            lifetime: Seconds that the token may live at most.
+
+        Raises:
+            SignalRError: As `client_access`, `token_claims`, `token_lifetime` and the endpoint router.
+        """
+        options, settings = self.options, self.settings
+        endpoint = options.endpoint_router.negotiate_endpoint(principal, settings.endpoints)
+        now = int(time.time())
+        access = client_access(
+            endpoint,
+            self.name,
+            token_claims(user_id, claims, principal, options.token_options, len(settings.endpoints)),
+            lifetime=token_lifetime(lifetime, principal.expires_at, now),
+            now=now,
+            application_name=settings.application_name,
+            algorithm=options.access_token_algorithm,
+        )
+        if len(access.token) > settings.access_token_warning_length:
+            self._warn_once(
+                "long-token",
+                "hub %r: a service token has %d characters, the service accepts 4096: let the claims filter choose "
+                "fewer of the claim types %s",
+                self.name,
+                len(access.token),
+                ", ".join(claims.types()),
+            )
+        return access
+
+    def _warn_once(self, subject: str, message: str, *arguments: object) -> None:
+        if subject not in self.warned:
+            self.warned.add(subject)
+            logger.warning(message, *arguments)
+
+
+class Hub:
+    """A declared hub. ``signalr.hub(…)`` makes it; it belongs to every app that the `SignalR` object is mounted in.
+
+    Attributes:
+        name: Its name, as the URL has it.
+    """
+
+    def __init__(self, name: str, mounted: Callable[[str], MountedHub]) -> None:
+        self.name = name
+        self._mounted = mounted
+
+    def negotiate(
+        self, user_id: str | None = None, claims: ClaimsSource = (), lifetime: int | None = None
+    ) -> ClientAccess:
+        """Return what one client needs to connect, decided by the caller of this method alone.
+
+        Nobody is authenticated and no filter is applied: this is for code that already knows whom it serves, in a
+        request or outside of one, as the Management SDK's ``NegotiateAsync``.
+
+        Args:
+            user_id: What the service routes by; ``None`` connects without one.
+            claims: Claims for the token, all of them.
+            lifetime: Seconds that the token is valid; the hub's setting by default.
+
+        Raises:
+            ConfigurationError: No app, or none in particular, is known; or the lifetime is not positive.
+            InvalidClaim: A claim cannot be written into a token.
+            AccessTokenTooLong: The claims are too many.
+        """
+        mounted = self._mounted(self.name)
+        if lifetime is None:
+            lifetime = mounted.options.access_token_lifetime
+        elif lifetime < 1:
+            raise ConfigurationError("lifetime takes seconds, at least 1")
+        return mounted.access(user_id, Claims.of(claims), ANONYMOUS, lifetime)
+
+    def __repr__(self) -> str:
+        return f"Hub({self.name!r})"

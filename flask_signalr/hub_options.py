@@ -1,0 +1,79 @@
+"""The choices of a hub: the keywords of ``SignalR(…)``, its defaults, and of ``signalr.hub(…)``."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TypedDict
+
+from flask_signalr.auth.scheme import AuthScheme
+from flask_signalr.endpoints import DEFAULT_ROUTER, EndpointRouter
+from flask_signalr.errors import ConfigurationError
+from flask_signalr.origins import parse_origins
+from flask_signalr.principal import ClaimsFilter, CollisionGuard, UserIdProvider, by_name, nothing
+from flask_signalr.token_claims import DEFAULT_TOKEN_OPTIONS, TokenOptions
+from flask_signalr.tokens import ALGORITHMS
+
+
+class HubKeywords(TypedDict, total=False):
+    """The keywords of ``SignalR(…)`` and ``signalr.hub(…)``; `HubOptions` says what they mean."""
+
+    auth: Sequence[AuthScheme]
+    allow_anonymous: bool
+    user_id_provider: UserIdProvider
+    claims_filter: ClaimsFilter
+    collision_guard: CollisionGuard | None
+    allowed_origins: Iterable[str]
+    endpoint_router: EndpointRouter
+    access_token_lifetime: int
+    access_token_algorithm: str
+    token_options: TokenOptions
+
+
+@dataclass(frozen=True)
+class HubOptions:
+    """What is decided for one hub: its own keywords, else those of ``SignalR(…)``, else the configuration's.
+
+    Attributes:
+        auth: The auth schemes, asked in this order.
+        allow_anonymous: Whether callers without credentials may connect.
+        user_id_provider: Makes the user id of a principal.
+        claims_filter: Chooses the claims that enter the service token.
+        collision_guard: Says whether a user id may stand for a principal; ``None`` trusts the provider.
+        allowed_origins: The origins, besides the app's own, whose pages may connect.
+        endpoint_router: Chooses among several service endpoints.
+        access_token_lifetime: Seconds that a service token is valid.
+        access_token_algorithm: ``HS256`` or ``HS512``.
+        token_options: What the service tokens tell the service.
+        origins: ``allowed_origins`` in the form that browsers send them.
+
+    Raises:
+        ConfigurationError: A value cannot be used; the text names the keyword.
+    """
+
+    auth: Sequence[AuthScheme] = ()
+    allow_anonymous: bool = False
+    user_id_provider: UserIdProvider = by_name
+    claims_filter: ClaimsFilter = nothing
+    collision_guard: CollisionGuard | None = None
+    allowed_origins: Iterable[str] = frozenset()
+    endpoint_router: EndpointRouter = DEFAULT_ROUTER
+    access_token_lifetime: int = 3600
+    access_token_algorithm: str = "HS256"
+    token_options: TokenOptions = DEFAULT_TOKEN_OPTIONS
+    origins: frozenset[str] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if isinstance(self.auth, AuthScheme) or not all(isinstance(scheme, AuthScheme) for scheme in self.auth):
+            raise ConfigurationError("auth= takes a list of auth schemes, such as auth=[CookieAuth()]")
+        object.__setattr__(self, "auth", tuple(self.auth))
+        if isinstance(self.allowed_origins, str):
+            raise ConfigurationError("allowed_origins= takes a list of origins, not one text")
+        object.__setattr__(self, "origins", parse_origins(self.allowed_origins))
+        for keyword in ("user_id_provider", "claims_filter"):
+            if not callable(getattr(self, keyword)):
+                raise ConfigurationError(f"{keyword}= takes a callable of one principal")
+        if not isinstance(self.endpoint_router, EndpointRouter):
+            raise ConfigurationError("endpoint_router= takes an EndpointRouter, not its class or a function")
+        if self.access_token_lifetime < 1:
+            raise ConfigurationError("access_token_lifetime= takes seconds, at least 1")
+        if self.access_token_algorithm not in ALGORITHMS:
+            raise ConfigurationError(f"access_token_algorithm= is one of {', '.join(ALGORITHMS)}")

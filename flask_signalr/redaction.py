@@ -1,0 +1,74 @@
+"""Redaction: keeps tokens out of logs wherever a URL is logged."""
+
+import logging
+import re
+from collections.abc import Callable, Iterable
+from typing import Any
+
+_TOKEN = re.compile(
+    r"(access_token(?:=|%3D))[^&\s\"'#<>]+"  # in a query, also in one that is quoted in another
+    r"|\beyJ[\w-]{8,}\.[\w-]+\.[\w-]*",  # any JWT: base64url of '{"' comes first
+    re.IGNORECASE,
+)
+_URL_KEYS = ("QUERY_STRING", "RAW_URI", "REQUEST_URI")
+
+URL_LOGGERS = ("werkzeug", "gunicorn.access", "gunicorn.error", "granian.access", "aiohttp.access", "flask_signalr")
+"""The loggers that write requested URLs; `redact_logs` sees to them."""
+
+
+def redact(text: str) -> str:
+    """Return a text with ``[redacted]`` in the place of every ``access_token`` of a URL and of every JWT."""
+    return _TOKEN.sub(lambda match: (match[1] or "") + "[redacted]", text)
+
+
+class RedactTokens(logging.Filter):
+    """A logging filter that lets every record pass and takes the tokens out of it.
+
+    On a logger it sees the records of that logger alone; on a handler, all that the handler writes.
+    """
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Redact the record's message and traceback; records without a token stay as they are."""
+        message = record.getMessage()
+        redacted = redact(message)
+        if redacted != message:
+            record.msg, record.args = redacted, None
+        if record.exc_info and not record.exc_text:
+            record.exc_text = redact(logging.Formatter().formatException(record.exc_info))
+        return True
+
+
+_filter = RedactTokens()
+
+
+def redact_logs(names: Iterable[str] = URL_LOGGERS) -> None:
+    """Put `RedactTokens` on loggers; on one that has it, nothing happens.
+
+    Args:
+        names: The loggers' names.
+    """
+    for name in names:
+        logging.getLogger(name).addFilter(_filter)
+
+
+class HideTokens:
+    """WSGI middleware: the app sees the request as it came, the server's access log sees it without tokens.
+
+    For servers that write their log themselves, past Python's logging, out of the WSGI environ:
+    ``app.wsgi_app = HideTokens(app.wsgi_app)``. (PEP 3333: the environ is the server's own dict, so what is changed
+    in it is what the server logs.)
+
+    Args:
+        wsgi_app: The application.
+    """
+
+    def __init__(self, wsgi_app: Callable[..., Iterable[bytes]]) -> None:
+        self._wsgi_app = wsgi_app
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        """Answer a request."""
+        as_it_came = dict(environ)
+        for key in _URL_KEYS:
+            if key in environ:
+                environ[key] = redact(environ[key])
+        return self._wsgi_app(as_it_came, start_response)

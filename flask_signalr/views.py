@@ -1,0 +1,124 @@
+"""The blueprint: the road of a negotiate request, and the one place that knows HTTP."""
+
+import logging
+from typing import Any
+
+import msgspec
+from flask import Blueprint, Response, current_app, request
+from flask.typing import ResponseReturnValue
+
+from flask_signalr import errors
+from flask_signalr.app_state import AppState
+from flask_signalr.auth.chain import challenges
+from flask_signalr.hub import MountedHub
+from flask_signalr.origins import check_origin, cors_headers, preflight_headers
+
+logger = logging.getLogger("flask_signalr.negotiate")
+
+STATUS: dict[type[errors.SignalRError], int] = {
+    errors.BadRequest: 400,
+    errors.AuthenticationFailed: 401,
+    errors.OriginNotAllowed: 403,
+    errors.AuthorizationDenied: 403,
+    errors.InvalidClaim: 403,
+    errors.HubNotFound: 404,
+    errors.AccessTokenTooLong: 413,
+    errors.Unavailable: 503,
+}
+"""What a refusal looks like on the wire. Errors that are not here are the app's own faults: Flask's 500."""
+
+
+def negotiate(hub: str) -> ResponseReturnValue:
+    """Answer ``POST /<hub>/negotiate``: who is it, may it, as whom, and where to."""
+    declared = find_hub(hub)
+    options = declared.options
+    check_origin(request, options.origins)
+    check_shape(request.environ)
+    principal = declared.authenticate(request)
+    user_id = declared.user_id(principal)
+    claims = options.claims_filter(principal)
+    access = declared.access(user_id, claims, principal, options.access_token_lifetime)
+    return answer(200, access.to_dict(), cors_headers(request, options.origins))
+
+
+def preflight(hub: str) -> ResponseReturnValue:
+    """Answer the browser that asks whether a page of another origin may send the request; nobody is challenged."""
+    origins = find_hub(hub).options.origins
+    check_origin(request, origins)
+    return Response(status=204, headers=[*FIXED_HEADERS, *preflight_headers(request, origins)])
+
+
+def create_blueprint() -> Blueprint:
+    """Return the blueprint that mounts the views."""
+    blueprint = Blueprint("signalr", __name__)
+    blueprint.add_url_rule("/<hub>/negotiate", view_func=negotiate, methods=["POST"], provide_automatic_options=False)
+    blueprint.add_url_rule("/<hub>/negotiate", view_func=preflight, methods=["OPTIONS"])
+    blueprint.url_value_preprocessor(leave_csrf_to_the_origin_check)
+    for error in STATUS:
+        blueprint.register_error_handler(error, refuse)
+    return blueprint
+
+
+def find_hub(name: str) -> MountedHub:
+    """Return a declared hub as it is in the current app.
+
+    Raises:
+        HubNotFound: There is none of that name.
+    """
+    state: AppState = current_app.extensions["signalr"]
+    return state.hub(name)
+
+
+def check_shape(environ: dict[str, Any]) -> None:
+    """Refuse what no client of the protocol sends: a body, and versions that are no number.
+
+    Raises:
+        BadRequest: The request has such a thing.
+    """
+    if environ.get("CONTENT_LENGTH") not in (None, "", "0"):
+        raise errors.BadRequest("a negotiate request has no body: send it with Content-Length: 0")
+    if environ.get("QUERY_STRING") not in ("", "negotiateVersion=1", None):
+        versions = request.args.getlist("negotiateVersion")
+        if len(versions) > 1:
+            raise errors.BadRequest("the query has several negotiateVersion: send one")
+        if versions and not (versions[0].isascii() and versions[0].isdigit()):
+            raise errors.BadRequest("The client requested a non-integer protocol version.")
+
+
+FIXED_HEADERS = (("Cache-Control", "no-store"), ("Vary", "Origin"))
+
+
+def answer(status: int, body: dict[str, Any], headers: list[tuple[str, str]]) -> Response:
+    """Return a JSON answer that no cache keeps."""
+    return Response(msgspec.json.encode(body), status, [*FIXED_HEADERS, *headers], content_type="application/json")
+
+
+def refuse(error: errors.SignalRError) -> Response:
+    """Return the answer to a refused request, in SignalR's own form, and log why.
+
+    Registered on the blueprint, so that an app's login redirect or error page for 401 does not stand in its place;
+    ``@signalr.blueprint.errorhandler(AuthenticationFailed)`` still can.
+    """
+    status = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
+    name = (request.view_args or {})["hub"]
+    logger.info("hub %.100r refused with %d: %s", name, status, error)
+    headers = []
+    if status != 404:
+        options = find_hub(name).options
+        headers = cors_headers(request, options.origins)
+        if status == 401:
+            headers += [("WWW-Authenticate", challenge) for challenge in challenges(options.auth)]
+    if isinstance(error, errors.Unavailable):
+        headers.append(("Retry-After", str(error.retry_after)))
+    return answer(status, {"error": str(error)}, headers)
+
+
+def leave_csrf_to_the_origin_check(endpoint: str | None, values: dict[str, Any] | None) -> None:
+    """Exempt negotiate from Flask-WTF's CSRFProtect: `check_origin` protects it, and clients bring no form token.
+
+    Runs before the app's ``before_request`` functions and for this blueprint only, so it works whichever of the two
+    extensions was initialised first.
+    """
+    csrf = current_app.extensions.get("csrf")
+    if csrf is not None:
+        csrf.exempt(negotiate)

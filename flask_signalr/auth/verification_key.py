@@ -189,7 +189,7 @@ def _octets(key: object) -> bytes:
     if isinstance(key, str | bytes) and key:
         return key.encode() if isinstance(key, str) else key
     raise ConfigurationError(
-        "BearerAuth: the key is missing; give a shared secret or a PEM public key, as text or bytes"
+        "BearerAuth: the key is missing; give a shared secret or a PEM public key"
     )
 
 

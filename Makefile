@@ -37,7 +37,7 @@ help:
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s  %s\n", $$1, $$2 }' Makefile
 	@echo
 	@echo "Start with \`make demo\` and open the address that it prints; before a commit, \`make test check\`."
-	@echo "Part of the tests: make test ARGS='-k cookie'. Another Python: make test PYTHON=python3.12"
+	@echo "Part of the tests: make test ARGS='-k cookie'. Another Python: make clean test PYTHON=python3.12"
 
 demo: $(environment) $(demo_modules) ## the chat with its own SignalR service on this machine; Ctrl-C stops it
 	@$(python) -m demo $(ARGS)

@@ -1,0 +1,105 @@
+"""The command ``flask-signalr``."""
+
+import argparse
+import asyncio
+import logging
+import signal
+import sys
+from collections.abc import Sequence
+
+from flask_signalr import emulator
+from flask_signalr.emulator import DEVELOPMENT_KEY, EmulatorSettings
+from flask_signalr.errors import ConfigurationError, EmulatorUnavailable
+
+_EMULATOR_HELP = """\
+Run an emulator of Azure SignalR Service in Serverless mode on this machine.
+
+Start it, and give your app the connection string that it prints:
+
+  $ flask-signalr emulator
+  $ export FLASK_SIGNALR_CONNECTION_STRING='Endpoint=http://localhost;Port=8888;AccessKey=...;Version=1.0;'
+  $ flask run
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code: 0 done, 1 it cannot, 2 it is not set up for that.
+
+    Args:
+        arguments: The words after the command; those of this process if ``None``.
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        _run_emulator(options)
+    except ConfigurationError as exc:
+        print(f"flask-signalr: {exc}", file=sys.stderr)
+        return 2
+    except EmulatorUnavailable as exc:
+        print(f"flask-signalr: {exc}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        pass
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="flask-signalr", description="Azure SignalR Service for Flask.")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    command = commands.add_parser(
+        "emulator",
+        help="run the service on this machine, for development",
+        description=_EMULATOR_HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    command.add_argument("--host", default="localhost", help="address or name to listen on (default: %(default)s)")
+    command.add_argument(
+        "--port", type=int, default=8888, help="port to listen on, 0 for any free one (default: %(default)s)"
+    )
+    command.add_argument(
+        "--access-key",
+        action="append",
+        metavar="KEY",
+        help="key that signs tokens; give it twice for a secondary one (default: the published development key)",
+    )
+    command.add_argument(
+        "--audience-host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="host name that tokens may be made for, besides the host and the loopback names; repeatable",
+    )
+    command.add_argument("--quiet", action="store_true", help="do not tell what clients and apps do")
+    return parser
+
+
+def _run_emulator(options: argparse.Namespace) -> None:
+    settings = EmulatorSettings(
+        host=options.host,
+        port=options.port,
+        access_keys=tuple(options.access_key or (DEVELOPMENT_KEY,)),
+        audience_hosts=tuple(options.audience_host),
+    )
+    logging.basicConfig(level=logging.WARNING if options.quiet else logging.INFO, format="%(asctime)s %(message)s")
+    asyncio.run(_serve_until_stopped(settings))
+
+
+async def _serve_until_stopped(settings: EmulatorSettings) -> None:
+    stopping = asyncio.Event()
+    async with emulator.running(settings) as running_here:
+        for name in ("SIGINT", "SIGTERM"):
+            try:
+                asyncio.get_running_loop().add_signal_handler(getattr(signal, name), stopping.set)
+            except NotImplementedError:  # Windows, where Ctrl-C arrives as a KeyboardInterrupt
+                break
+        _greet(running_here.settings)
+        await stopping.wait()
+
+
+def _greet(settings: EmulatorSettings) -> None:
+    print(f"The emulator listens on {settings.url} (Ctrl-C stops it). Your app's connection string:\n")
+    print(f"  {settings.connection_string}\n")
+    print("Or, for an app that reads its environment:\n")
+    print(f"  export FLASK_SIGNALR_CONNECTION_STRING='{settings.connection_string}'\n")
+    if DEVELOPMENT_KEY in settings.access_keys and settings.host not in {"localhost", "127.0.0.1", "::1"}:
+        print("Warning: whoever reaches this address can sign tokens, because the development key is public.\n")
+    sys.stdout.flush()

@@ -1,0 +1,63 @@
+"""What is read from every request: the access token, single query parameters, the body."""
+
+from typing import overload
+
+from aiohttp import web
+
+from flask_signalr.errors import AccessTokenRefused, BadRequest
+
+
+def access_token(request: web.Request, *, in_query: bool = False) -> str | None:
+    """Return the access token that a request brings, ``None`` if there is none.
+
+    Args:
+        request: The request.
+        in_query: Whether the query parameter ``access_token`` may stand in for the header. Only for what browsers
+            cannot add headers to.
+
+    Raises:
+        AccessTokenRefused: There is another kind of authorization, or more than one.
+        BadRequest: The query parameter is given more than once.
+    """
+    headers = request.headers.getall("Authorization", [])
+    if not headers:
+        return single(request, "access_token") if in_query else None
+    scheme, _, token = headers[0].partition(" ")
+    if len(headers) > 1 or scheme.lower() != "bearer":
+        raise AccessTokenRefused("form", "there must be one Authorization header, of the form 'Bearer <token>'")
+    return token.strip()
+
+
+@overload
+def single(request: web.Request, name: str) -> str | None: ...
+@overload
+def single(request: web.Request, name: str, default: str) -> str: ...
+def single(request: web.Request, name: str, default: str | None = None) -> str | None:
+    """Return a query parameter that may be given once.
+
+    Raises:
+        BadRequest: It is given more often, so that two readers could see two different values.
+    """
+    values = request.query.getall(name, [])
+    if len(values) > 1:
+        raise BadRequest(f"The query parameter '{name}' is given more than once.")
+    return values[0] if values else default
+
+
+async def read_body(request: web.Request) -> bytes:
+    """Return the body of a request.
+
+    Raises:
+        BadRequest: It cannot be read to its end.
+        web.HTTPException: It is too long (413) or compressed (415).
+    """
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise web.HTTPUnsupportedMediaType(text="The body must not be compressed.")
+    try:
+        return await request.read()
+    except web.HTTPRequestEntityTooLarge as exc:
+        raise web.HTTPRequestEntityTooLarge(
+            request.client_max_size, text=f"The body is longer than {request.client_max_size} bytes."
+        ) from exc
+    except web.RequestPayloadError as exc:
+        raise BadRequest("The body cannot be read: its length or its chunks are wrong.") from exc

@@ -1,0 +1,81 @@
+"""What can be chosen about the emulator."""
+
+from dataclasses import dataclass, field
+
+from flask_signalr.errors import ConfigurationError
+
+DEVELOPMENT_KEY = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEFGH"
+"""The access key that Microsoft's emulator uses and publishes; it protects nothing."""
+
+_WILDCARDS = ("", "0.0.0.0", "::")  # noqa: S104 -- compared with, not bound to
+
+
+@dataclass(frozen=True)
+class EmulatorSettings:
+    """How an emulator listens, whom it believes, and when it loses patience; durations are in seconds.
+
+    Attributes:
+        host: The address or name to listen on.
+        port: The port to listen on; 0 takes any free one.
+        access_keys: The keys that may sign tokens; the first is part of the connection string.
+        audience_hosts: Host names that tokens may be made for, besides ``host`` and the loopback names.
+        open_within: How long a negotiated connection waits to be opened.
+        handshake_within: How long an opened connection waits for the handshake.
+        keep_alive: A client that was sent nothing for so long is sent a ping.
+        client_timeout: A client that sent nothing for so long is let go; long polling has ``poll_gap`` instead.
+        poll_timeout: How long a poll waits for messages.
+        poll_gap: How long a long-polling client may stay away between two polls.
+        close_within: How long a closing connection may take to deliver its last messages.
+        tick: How often these times are looked at.
+        message_limit: Bytes of one message from a client, and of one REST body.
+        outbox_limit: Bytes that may wait for a client; one that lets more pile up is dropped.
+
+    Raises:
+        ConfigurationError: The port is none, or an access key is missing or cannot stand in a connection string.
+
+    Source: the defaults are the service's and ASP.NET Core's; ``open_within`` and ``poll_gap`` are in
+    MicrosoftDocs/azure-docs:articles/azure-signalr/signalr-howto-troubleshoot-guide.md.
+    """
+
+    host: str = "localhost"
+    port: int = 8888
+    access_keys: tuple[str, ...] = field(default=(DEVELOPMENT_KEY,), repr=False)
+    audience_hosts: tuple[str, ...] = ()
+    open_within: float = 5
+    handshake_within: float = 15
+    keep_alive: float = 15
+    client_timeout: float = 30
+    poll_timeout: float = 90
+    poll_gap: float = 5
+    close_within: float = 2
+    tick: float = 1
+    message_limit: int = 1_048_576
+    outbox_limit: int = 1_048_576
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.port <= 65535:
+            raise ConfigurationError(f"port: {self.port} is no port; choose one from 0 (any free one) to 65535")
+        if not self.access_keys:
+            raise ConfigurationError("access_keys: the emulator needs at least one access key")
+        for key in self.access_keys:
+            if not key.strip() or key != key.strip() or ";" in key or not key.isprintable():
+                raise ConfigurationError(
+                    "access_keys: an access key must not be empty, hold a semicolon or control characters, or "
+                    "begin or end with blanks: it stands in a connection string"
+                )
+
+    @property
+    def public_host(self) -> str:
+        """The host name that clients use; an IPv6 address has its brackets."""
+        host = "localhost" if self.host in _WILDCARDS else self.host
+        return f"[{host}]" if ":" in host else host
+
+    @property
+    def url(self) -> str:
+        """The base URL of the emulator, without a slash at the end."""
+        return f"http://{self.public_host}:{self.port}"
+
+    @property
+    def connection_string(self) -> str:
+        """What an app is configured with to use the emulator."""
+        return f"Endpoint=http://{self.public_host};Port={self.port};AccessKey={self.access_keys[0]};Version=1.0;"

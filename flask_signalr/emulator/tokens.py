@@ -1,0 +1,220 @@
+"""Is this access token any good: one check for clients and for REST calls, which says what is wrong."""
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+
+import jwt
+import msgspec
+from jwt.algorithms import HMACAlgorithm
+
+from flask_signalr.errors import AccessTokenRefused
+from flask_signalr.tokens import TOKEN_LIMIT
+
+_SHOWN_AUDIENCE = 200
+_LATEST = 2**53
+
+
+@dataclass(frozen=True)
+class ClientIdentity:
+    """Whom a client access token names.
+
+    Attributes:
+        user_id: The string that the service routes by, ``None`` for an anonymous client.
+        claims: All claims of the token.
+    """
+
+    user_id: str | None
+    claims: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+
+class _AccessKeyHmac(HMACAlgorithm):
+    """HMAC with the keys that the service hands out, whose length is not the signer's to choose."""
+
+    def check_key_length(self, key: bytes) -> str | None:
+        return None
+
+
+_SIGNATURES = jwt.PyJWS(algorithms=[])
+_SIGNATURES.register_algorithm("HS256", _AccessKeyHmac(hashlib.sha256))
+_SIGNATURES.register_algorithm("HS512", _AccessKeyHmac(hashlib.sha512))
+
+_AudienceTest = Callable[[SplitResult], bool]
+
+
+class TokenCheck:
+    """Checks access tokens against the keys and the addresses of one service.
+
+    The address is a matter of configuration and not of the request's ``Host`` header, which a caller chooses
+    and some clients send without the port.
+
+    Args:
+        access_keys: The keys that may have signed.
+        hosts: The host names that a token may be made for.
+        port: The port that a token may name; it need not.
+
+    Source: RFC 7519 for the claims; Azure/azure-signalr, ServiceEndpoint.cs and RestApiProvider.cs for the
+    audiences of its server SDK, MicrosoftDocs/azure-docs, signalr-reference-data-plane-rest-api.md for the others.
+    """
+
+    def __init__(self, access_keys: tuple[str, ...], hosts: frozenset[str], port: int) -> None:
+        self._access_keys = tuple(key.encode() for key in access_keys)
+        self._hosts = frozenset(host.lower() for host in hosts)
+        self._port = port
+
+    def client(self, token: str | None, hub: str, now: float) -> ClientIdentity:
+        """Return whom a client's token names.
+
+        Args:
+            token: The token, if there was one.
+            hub: The hub to be opened, in lower case.
+            now: The time, in Unix seconds.
+
+        Raises:
+            AccessTokenRefused: The token does not open this hub.
+        """
+        claims = self._valid_claims(token, now)
+        self._check_audience(
+            claims,
+            lambda url: url.path.rstrip("/").lower() == "/client" and _opens_hub(url.query, hub),
+            f"/client/?hub={hub}",
+        )
+        return ClientIdentity(_user_id(claims), claims)
+
+    def rest(self, token: str | None, path: str, query: str, now: float) -> None:
+        """Check the token of a REST call.
+
+        Args:
+            token: The token, if there was one.
+            path: The path of the call, still percent-encoded.
+            query: Its query, still percent-encoded.
+            now: The time, in Unix seconds.
+
+        Raises:
+            AccessTokenRefused: The token is not for this call.
+        """
+        claims = self._valid_claims(token, now)
+        pairs = _pairs(query)
+        self._check_audience(
+            claims,
+            lambda url: _segments(url.path) == _segments(path) and _pairs(url.query) <= pairs,
+            path,
+        )
+
+    def _valid_claims(self, token: str | None, now: float) -> dict[str, Any]:
+        """Return the claims of a token that is signed and in force."""
+        claims = self._signed_claims(token)
+        expires_at = _time(claims, "exp")
+        if expires_at is None:
+            raise AccessTokenRefused("exp", "the access token has no expiry: add the claim exp, in Unix seconds")
+        if expires_at <= now:
+            raise AccessTokenRefused(
+                "exp", f"the access token expired {now - expires_at:.0f} seconds ago (claim exp): negotiate again"
+            )
+        not_before = _time(claims, "nbf")
+        if not_before is not None and not_before > now:
+            raise AccessTokenRefused(
+                "nbf",
+                f"the access token is not valid for another {not_before - now:.0f} seconds (claim nbf): "
+                "compare the clocks",
+            )
+        return claims
+
+    def _signed_claims(self, token: str | None) -> dict[str, Any]:
+        if not token:
+            raise AccessTokenRefused(
+                "form",
+                "there is no access token: send the header 'Authorization: Bearer <token>'; "
+                "WebSockets and Server-Sent Events may use the query parameter access_token",
+            )
+        if len(token) > TOKEN_LIMIT:
+            raise AccessTokenRefused(
+                "length", f"the access token has {len(token)} characters and the service accepts {TOKEN_LIMIT}"
+            )
+        for access_key in self._access_keys:
+            try:
+                return _claims(_SIGNATURES.decode(token, access_key, algorithms=["HS256", "HS512"]))
+            except jwt.InvalidSignatureError:
+                continue
+            except jwt.InvalidAlgorithmError as exc:
+                raise AccessTokenRefused(
+                    "signature", "the access token must be signed with HS256 or HS512 and an access key"
+                ) from exc
+            except (jwt.PyJWTError, ValueError, RecursionError) as exc:
+                raise AccessTokenRefused("form", "the access token is not a JSON Web Token") from exc
+        raise AccessTokenRefused(
+            "signature",
+            "the access token's signature does not match: sign it with the AccessKey of the connection string",
+        )
+
+    def _check_audience(self, claims: Mapping[str, Any], fits: _AudienceTest, path: str) -> None:
+        if "aud" not in claims:
+            raise AccessTokenRefused("aud", f"the access token has no audience: set the claim aud to {self._url(path)}")
+        audience = claims["aud"]
+        candidates = audience if isinstance(audience, list) else [audience]
+        if not any(self._is_here(url) and fits(url) for url in _urls(candidates)):
+            shown = ascii(audience)[:_SHOWN_AUDIENCE]
+            raise AccessTokenRefused(
+                "aud", f"the access token is for {shown} (claim aud) and this needs {self._url(path)}"
+            )
+
+    def _is_here(self, url: SplitResult) -> bool:
+        return url.scheme in {"http", "https"} and url.hostname in self._hosts and url.port in {None, self._port}
+
+    def _url(self, path: str) -> str:
+        return " or ".join(f"'http://{host}{path}'" for host in sorted(self._hosts))
+
+
+def _claims(payload: bytes) -> dict[str, Any]:
+    return msgspec.json.decode(payload, type=dict[str, Any])
+
+
+def _time(claims: Mapping[str, Any], name: str) -> float | None:
+    """Return a claim that is a time in Unix seconds, ``None`` if the token has none."""
+    value = claims.get(name)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or abs(value) > _LATEST:
+        raise AccessTokenRefused(name, f"the access token's claim {name} is not a number of Unix seconds")
+    return value
+
+
+def _user_id(claims: Mapping[str, Any]) -> str | None:
+    """Return the user id: the service's own claim, else the first of the two that name a subject.
+
+    Source: Azure/azure-signalr:src/Microsoft.Azure.SignalR.Emulator/Common/HttpContextExtenstions.cs.
+    """
+    names = ["asrs.s.uid"] if "asrs.s.uid" in claims else [name for name in claims if name in {"nameid", "sub"}]
+    if not names:
+        return None
+    user_id = claims[names[0]]
+    if not isinstance(user_id, str):
+        raise AccessTokenRefused(names[0], f"the access token's user id (claim {names[0]}) must be one string")
+    return user_id or None
+
+
+def _urls(audiences: list[Any]) -> Iterator[SplitResult]:
+    """Yield those audiences that are URLs with a readable host and port."""
+    for audience in audiences:
+        if isinstance(audience, str):
+            try:
+                url = urlsplit(audience)
+                _ = url.port
+            except ValueError:
+                continue
+            yield url
+
+
+def _opens_hub(query: str, hub: str) -> bool:
+    return [(name.lower(), value.lower()) for name, value in parse_qsl(query)] == [("hub", hub)]
+
+
+def _segments(path: str) -> list[str]:
+    """Return the segments of a path, decoded one by one: an encoded slash is part of a name."""
+    return [unquote(segment).lower() for segment in path.rstrip("/").split("/")]
+
+
+def _pairs(query: str) -> set[tuple[str, str]]:
+    return {(name.lower(), value.lower()) for name, value in parse_qsl(query)}

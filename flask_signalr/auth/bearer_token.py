@@ -12,7 +12,7 @@ MAX_LENGTH = 16 * 1024
 
 # RFC 6750 §2.1, b64token; it has neither whitespace nor commas, so two credentials joined into one never match.
 _B64TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
-_SECOND_CREDENTIAL = re.compile(r",\s*bearer(?![\w!#$%&'*+.^`|~-])", re.IGNORECASE)
+_SECOND_CREDENTIAL = re.compile(r",\s*bearer(?:\s|$)", re.IGNORECASE)
 _TOKEN_CHARACTER = re.compile(r"[\w!#$%&'*+.^`|~-]", re.ASCII)  # RFC 9110 §5.6.2
 
 
@@ -33,7 +33,10 @@ def bearer_token(request: Request) -> str | None:
         if token is not None:
             return _checked(token)
     if "access_token" in environ.get("QUERY_STRING", ""):
-        values = request.args.getlist("access_token")
+        try:
+            values = request.args.getlist("access_token")
+        except UnicodeDecodeError as exc:
+            raise AuthenticationFailed("the query with the bearer token (access_token) is not UTF-8") from exc
         if len(values) > 1:
             raise AuthenticationFailed("the query has several bearer tokens (access_token); send one")
         if values:

@@ -31,7 +31,7 @@ class HttpFetch:
 
     def __init__(self, timeout: float) -> None:
         try:
-            import urllib3  # noqa: PLC0415 - optional
+            import urllib3
         except ImportError as exc:
             raise MissingExtra("fetching an identity provider's keys", "jwks") from exc
         self._urllib3 = urllib3

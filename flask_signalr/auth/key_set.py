@@ -111,6 +111,9 @@ class KeySet:
             raise self._unavailable(state)  # the provider may have published that key since
         raise AuthenticationFailed("the bearer token is signed with a key that its issuer does not publish (kid)")
 
+    def __repr__(self) -> str:
+        return f"KeySet({self._name!r}, algorithms={self.algorithms!r})"
+
     def _renewed(self, seen: _State) -> _State:
         """Return a state that is younger than the one seen, or the same if it is too soon to fetch."""
         clock = self._fetching.clock

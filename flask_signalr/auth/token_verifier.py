@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import jwt
@@ -67,7 +67,7 @@ class TokenVerifier:
         leeway: Seconds that clocks may differ by.
     """
 
-    keys: FixedKey | KeySet = field(repr=False)
+    keys: FixedKey | KeySet
     issuer: str | None
     audience: tuple[str, ...] | None
     leeway: float

@@ -173,7 +173,7 @@ def demand_cryptography(feature: str) -> None:
         MissingExtra: The package cryptography is not installed.
     """
     try:
-        import cryptography  # noqa: F401, PLC0415 - optional
+        import cryptography  # noqa: F401 - asked only whether it is there
     except ImportError as exc:
         raise MissingExtra(feature, "jwks") from exc
 
@@ -188,9 +188,7 @@ class _PreparedHMAC(HMACAlgorithm):
 def _octets(key: object) -> bytes:
     if isinstance(key, str | bytes) and key:
         return key.encode() if isinstance(key, str) else key
-    raise ConfigurationError(
-        "BearerAuth: the key is missing; give a shared secret or a PEM public key"
-    )
+    raise ConfigurationError("BearerAuth: the key is missing; give a shared secret or a PEM public key")
 
 
 def _prepared(secret: bytes, algorithm: str) -> jwt.PyJWK:
@@ -209,9 +207,9 @@ def _demand_fitting(algorithms: Sequence[str], fitting: Sequence[str], key: str)
 
 
 def _load_pem(pem: bytes) -> "tuple[AllowedPublicKeys, tuple[str, ...]]":
-    from cryptography.exceptions import UnsupportedAlgorithm  # noqa: PLC0415 - optional
-    from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa  # noqa: PLC0415
-    from cryptography.hazmat.primitives.serialization import load_pem_public_key  # noqa: PLC0415
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
+    from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
     curves = {"secp256r1": "P-256", "secp384r1": "P-384", "secp521r1": "P-521"}
     try:
@@ -238,6 +236,7 @@ def _published_key(member: Any, facts: _Facts, algorithms: Sequence[str]) -> Pub
     fitting = _FITTING.get((facts.kty, facts.crv), ())
     chosen = [name for name in algorithms if name in fitting and facts.alg in (None, name)]
     keys = {name: jwt.PyJWK(member, name) for name in chosen}
-    if not keys or any(getattr(key.key, "key_size", _MIN_RSA_BITS) < _MIN_RSA_BITS for key in keys.values()):
+    is_short = facts.kty == "RSA" and any(key.key.key_size < _MIN_RSA_BITS for key in keys.values())
+    if not keys or is_short:
         return None
     return PublishedKey(facts.kid, keys)

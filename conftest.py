@@ -3,14 +3,33 @@
 import os
 from collections import Counter
 from collections.abc import Generator
+from typing import Any
 
 import hypothesis
 import pytest
 from sybil import Sybil
 from sybil.parsers.markdown import PythonCodeBlockParser
 
+from flask_signalr.emulator.settings import EmulatorSettings
+
+
+def _stand_in_a_module(namespace: dict[str, Any]) -> None:
+    namespace["__name__"] = __name__  # as `Flask(__name__)` wants it
+
+
+@pytest.fixture
+def environment_of_examples(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Set what the documents tell their reader to export."""
+    monkeypatch.setenv("FLASK_SIGNALR_CONNECTION_STRING", EmulatorSettings().connection_string)
+
+
 # There is no parser that skips: every Python block of a document runs, in order and in one namespace.
-pytest_collect_file = Sybil(parsers=[PythonCodeBlockParser()], patterns=["*.md"]).pytest()
+pytest_collect_file = Sybil(
+    parsers=[PythonCodeBlockParser()],
+    patterns=["*.md"],
+    setup=_stand_in_a_module,
+    fixtures=["environment_of_examples"],
+).pytest()
 
 # Nothing is judged by the clock: machines are busy.
 hypothesis.settings.register_profile("untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])

@@ -26,6 +26,11 @@ class ClientTransport(enum.Enum):
             return (TransferFormat.TEXT,)
         return (TransferFormat.TEXT, TransferFormat.BINARY)
 
+    def is_open_to(self, client: ClientIdentity) -> bool:
+        """Whether the client's token allows it; a token that does not choose allows all."""
+        allowed = client.number("asrs.s.htt", 0, 7)
+        return allowed is None or bool(allowed & 1 << list(ClientTransport).index(self))
+
 
 class Phase(enum.Enum):
     """How far a connection has come."""

@@ -159,7 +159,7 @@ class Service:
             match connection.phase:
                 case Phase.NEGOTIATED if in_phase >= self._settings.open_within:
                     self.drop(connection, now)
-                case Phase.OPENED if in_phase >= self._settings.handshake_within:
+                case Phase.OPENED if in_phase >= self._handshake_within(connection):
                     self.close([connection], now, error="Handshake was canceled.")
                 case Phase.CONNECTED:
                     self._look_after(connection, now)
@@ -168,10 +168,14 @@ class Service:
                 case Phase.ABORTED:
                     self.drop(connection, now)
 
+    def _handshake_within(self, connection: Connection) -> float:
+        return connection.client.number("asrs.s.cht", 1, 30) or self._settings.handshake_within
+
     def _look_after(self, connection: Connection, now: float) -> None:
         silence = now - connection.heard_at
         if connection.transport is ClientTransport.LONG_POLLING:
-            if not connection.is_listened_to and silence >= self._settings.poll_gap:
+            gap = connection.client.number("asrs.s.ttl", 1, 300) or self._settings.poll_gap
+            if not connection.is_listened_to and silence >= gap:
                 self.drop(connection, now)
         elif silence >= self._settings.client_timeout:
             error = f"The client was silent for {self._settings.client_timeout:g} seconds."

@@ -1,6 +1,7 @@
 """Is this access token any good: one check for clients and for REST calls, which says what is wrong."""
 
 import hashlib
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -29,6 +30,13 @@ class ClientIdentity:
     user_id: str | None
     claims: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
+    def number(self, claim: str, lowest: int, highest: int) -> int | None:
+        """Return one of the service's own claims that is a number as text; ``None`` if it is none within bounds."""
+        text = self.claims.get(claim)
+        if not isinstance(text, str) or not re.fullmatch("[0-9]{1,9}", text) or not lowest <= int(text) <= highest:
+            return None
+        return int(text)
+
 
 class _AccessKeyHmac(HMACAlgorithm):
     """HMAC with the keys that the service hands out, whose length is not the signer's to choose."""
@@ -53,13 +61,13 @@ class TokenCheck:
     Args:
         access_keys: The keys that may have signed.
         hosts: The host names that a token may be made for.
-        port: The port that a token may name; it need not.
+        port: The port that a token may name; it need not. ``None`` allows none.
 
     Source: RFC 7519 for the claims; Azure/azure-signalr, ServiceEndpoint.cs and RestApiProvider.cs for the
     audiences of its server SDK, MicrosoftDocs/azure-docs, signalr-reference-data-plane-rest-api.md for the others.
     """
 
-    def __init__(self, access_keys: tuple[str, ...], hosts: frozenset[str], port: int) -> None:
+    def __init__(self, access_keys: tuple[str, ...], hosts: frozenset[str], port: int | None) -> None:
         self._access_keys = tuple(key.encode() for key in access_keys)
         self._hosts = frozenset(host.lower() for host in hosts)
         self._port = port

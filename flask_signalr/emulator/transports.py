@@ -22,10 +22,6 @@ from flask_signalr.protocol import TransferFormat
 
 logger = logging.getLogger("flask_signalr.emulator")
 
-_AVAILABLE_TRANSPORTS = [
-    {"transport": transport.value, "transferFormats": [format_.value for format_ in transport.formats]}
-    for transport in ClientTransport
-]
 _NOT_STORED = {"Cache-Control": "no-cache, no-store", "Pragma": "no-cache", "Expires": "Thu, 01 Jan 1970 00:00:00 GMT"}
 
 
@@ -55,12 +51,19 @@ class ClientEndpoint:
         answer = {"negotiateVersion": version, "connectionId": connection.id}
         if version > 0:
             answer["connectionToken"] = connection.token
-        return web.json_response(answer | {"availableTransports": _AVAILABLE_TRANSPORTS}, headers=_NOT_STORED)
+        transports = [
+            {"transport": transport.value, "transferFormats": [format_.value for format_ in transport.formats]}
+            for transport in ClientTransport
+            if transport.is_open_to(client)
+        ]
+        return web.json_response(answer | {"availableTransports": transports}, headers=_NOT_STORED)
 
     async def get(self, request: web.Request) -> web.StreamResponse:
         """Answer ``GET /client/``: a WebSocket, a stream of events or a poll."""
         wanted = _wanted_transport(request)
         hub, client = self._admit(request, in_query=wanted is not ClientTransport.LONG_POLLING)
+        if not wanted.is_open_to(client):
+            raise web.HTTPNotFound(text=f"{wanted.value} transport not supported by this end point type")
         if wanted is ClientTransport.WEBSOCKETS and not single(request, "id"):
             connection = self._service.negotiate(hub, client, _now())
         else:
@@ -101,7 +104,7 @@ class ClientEndpoint:
         connection = self._find(request, *self._admit(request))
         if connection.transport is not ClientTransport.LONG_POLLING:
             raise BadRequest("Cannot terminate this connection using the DELETE endpoint.")
-        self._service.drop(connection, _now())
+        self._gone(connection)
         return web.Response(status=202, content_type="text/plain")
 
     def _admit(self, request: web.Request, *, in_query: bool = False) -> tuple[str, ClientIdentity]:
@@ -131,12 +134,18 @@ class ClientEndpoint:
                 elif frame.type is WSMsgType.BINARY:
                     self._service.receive(connection, frame.data, _now())
         finally:
-            if not connection.is_over:
-                writer.cancel()
+            await self._finish(writer, connection)
+        return socket
+
+    async def _finish(self, writer: asyncio.Task[None], connection: Connection) -> None:
+        """Let the last words of a closed connection out, and forget it."""
+        if not connection.is_over:
+            writer.cancel()
+        try:
             await asyncio.wait({writer}, timeout=self._settings.close_within)
+        finally:
             writer.cancel()
             self._gone(connection)
-        return socket
 
     async def _events(self, request: web.Request, connection: Connection) -> web.StreamResponse:
         headers = {"Content-Type": "text/event-stream", "Content-Encoding": "identity", **_NOT_STORED}

@@ -5,7 +5,7 @@
     SignalRError
     ├── ConfigurationError          a setting or keyword is missing or wrong; raised while the app is set up
     │   └── MissingExtra            an optional dependency is not installed
-    ├── InvalidClaim                a claim cannot be put into a token                             500
+    ├── InvalidClaim                a claim cannot be put into a token                             403
     ├── AuthenticationFailed        a caller's credentials are missing or wrong                    401
     │   └── AccessTokenRefused      an access token opens nothing at the service (emulator)        401
     ├── OriginNotAllowed            a page of another site asked                                   403

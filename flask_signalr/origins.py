@@ -62,9 +62,12 @@ def check_origin(request: Request, allowed_origins: frozenset[str]) -> None:
 
 def _own_origin(request: Request) -> str:
     try:
-        return f"{request.scheme}://{request.host}".lower()
+        host = request.host
     except HTTPException as exc:
         raise BadRequest("the Host header names no host of this app") from exc
+    if not host:  # what werkzeug makes of a Host header that is missing or has characters that no host has
+        raise BadRequest("the request has no Host header that names a host")
+    return f"{request.scheme}://{host}".lower()
 
 
 def cors_headers(request: Request, allowed_origins: frozenset[str]) -> list[tuple[str, str]]:

@@ -75,10 +75,14 @@ def check_shape(environ: dict[str, Any]) -> None:
     Raises:
         BadRequest: The request has such a thing.
     """
-    if environ.get("CONTENT_LENGTH") not in (None, "", "0"):
+    chunked = "HTTP_TRANSFER_ENCODING" in environ  # proxies send some empty bodies so: only one that has bytes is one
+    if environ.get("CONTENT_LENGTH") not in (None, "", "0") or (chunked and request.stream.read(1)):
         raise errors.BadRequest("a negotiate request has no body: send it with Content-Length: 0")
     if environ.get("QUERY_STRING") not in ("", "negotiateVersion=1", None):
-        versions = request.args.getlist("negotiateVersion")
+        try:
+            versions = request.args.getlist("negotiateVersion")
+        except UnicodeDecodeError as exc:
+            raise errors.BadRequest("the query is not UTF-8") from exc
         if len(versions) > 1:
             raise errors.BadRequest("the query has several negotiateVersion: send one")
         if versions and not (versions[0].isascii() and versions[0].isdigit()):

@@ -36,7 +36,7 @@ def authenticate(
         token = None
     for scheme in schemes:
         principal = scheme.authenticate(request)
-        if principal is not None:
+        if principal is not None and principal.is_authenticated:  # ANONYMOUS opens no hub that demands a sign-in
             return principal
     if token is not None:
         raise AuthenticationFailed("nobody here accepts this bearer token: its issuer may be another one")

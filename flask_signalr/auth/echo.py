@@ -34,7 +34,7 @@ def is_service_token(token: str, audience_base_urls: Set[str]) -> bool:
     try:
         payload = token.split(".", 2)[1]
         audience = _decode_audience(urlsafe_b64decode(payload + "==")).aud
-    except (IndexError, ValueError, binascii.Error, msgspec.DecodeError):
+    except (IndexError, ValueError, RecursionError, binascii.Error, msgspec.DecodeError):
         return False
     base_url, separator, _ = audience.partition("client/?hub=")
     return bool(separator) and base_url in audience_base_urls

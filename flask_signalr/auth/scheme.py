@@ -18,6 +18,8 @@ class AuthScheme(ABC):
     def authenticate(self, request: Request) -> Principal | None:
         """Return who the caller is, or ``None`` when the request holds nothing that is meant for this scheme.
 
+        ``ANONYMOUS`` counts as ``None``: whether a hub is open is the hub's to say.
+
         Raises:
             AuthenticationFailed: The credentials are meant for this scheme and are wrong: 401, and no other scheme
                 is asked. The text is shown to the caller and must not say whether an account exists.

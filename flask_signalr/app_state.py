@@ -19,6 +19,10 @@ class AppState:
 
     Attributes:
         settings: As given.
+        options: What a hub without keywords of its own would have.
+
+    Raises:
+        ConfigurationError: A value cannot be used.
     """
 
     def __init__(self, settings: Settings, declarations: Mapping[str, HubKeywords], defaults: HubKeywords) -> None:
@@ -26,6 +30,7 @@ class AppState:
         self._declarations = declarations
         self._defaults = defaults
         self._mounted: dict[str, MountedHub] = {}
+        self.options = self._options({})
 
     def hub(self, name: str) -> MountedHub:
         """Return a hub as it is in this app.

@@ -11,6 +11,7 @@ from flask_signalr import errors
 from flask_signalr.app_state import AppState
 from flask_signalr.auth.chain import challenges
 from flask_signalr.hub import MountedHub
+from flask_signalr.hub_options import HubOptions
 from flask_signalr.origins import check_origin, cors_headers, preflight_headers
 
 logger = logging.getLogger("flask_signalr.negotiate")
@@ -30,20 +31,21 @@ STATUS: dict[type[errors.SignalRError], int] = {
 
 def negotiate(hub: str) -> ResponseReturnValue:
     """Answer ``POST /<hub>/negotiate``: who is it, may it, as whom, and where to."""
+    current: Request = request._get_current_object()  # type: ignore[attr-defined] # a proxy looks up each time anew
     declared = find_hub(hub)
     options = declared.options
-    check_origin(request, options.origins)
-    check_shape(request.environ)
-    principal = declared.authenticate(request)
+    check_origin(current, options.origins)
+    check_shape(current)
+    principal = declared.authenticate(current)
     user_id = declared.user_id(principal)
     claims = options.claims_filter(principal)
     access = declared.access(user_id, claims, principal, options.access_token_lifetime)
-    return answer(200, access.to_dict(), cors_headers(request, options.origins))
+    return Answer("200 OK", access.to_dict(), cors_headers(current, options.origins))
 
 
 def preflight(hub: str) -> ResponseReturnValue:
     """Answer the browser that asks whether a page of another origin may send the request; nobody is challenged."""
-    origins = find_hub(hub).options.origins
+    origins = options_of(hub).origins
     check_origin(request, origins)
     return Response(status=204, headers=[*FIXED_HEADERS, *preflight_headers(request, origins)])
 
@@ -67,6 +69,15 @@ def find_hub(name: str) -> MountedHub:
     """
     state: AppState = current_app.extensions["signalr"]
     return state.hub(name)
+
+
+def options_of(name: str) -> HubOptions:
+    """Return a hub's options; of an undeclared one those that it would have, so that a page can read the 404 too."""
+    try:
+        return find_hub(name).options
+    except errors.HubNotFound:
+        state: AppState = current_app.extensions["signalr"]
+        return state.options
 
 
 def check_shape(environ: dict[str, Any]) -> None:
@@ -106,12 +117,10 @@ def refuse(error: errors.SignalRError) -> Response:
     status = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
     name = (request.view_args or {})["hub"]
     logger.info("hub %.100r refused with %d: %s", name, status, error)
-    headers = []
-    if status != 404:
-        options = find_hub(name).options
-        headers = cors_headers(request, options.origins)
-        if status == 401:
-            headers += [("WWW-Authenticate", challenge) for challenge in challenges(options.auth)]
+    options = options_of(name)
+    headers = cors_headers(request, options.origins)
+    if status == 401:
+        headers += [("WWW-Authenticate", challenge) for challenge in challenges(options.auth)]
     if isinstance(error, errors.Unavailable):
         headers.append(("Retry-After", str(error.retry_after)))
     return answer(status, {"error": str(error)}, headers)

@@ -137,6 +137,7 @@ class Hub:
 
         Raises:
             ConfigurationError: No app, or none in particular, is known; or the lifetime is not positive.
+            TypeError: The user id is no text, such as the number of a database row.
             InvalidClaim: A claim cannot be written into a token.
             AccessTokenTooLong: The claims are too many.
         """
@@ -145,6 +146,8 @@ class Hub:
             lifetime = mounted.options.access_token_lifetime
         elif lifetime < 1:
             raise ConfigurationError("lifetime takes seconds, at least 1")
+        if user_id is not None and not isinstance(user_id, str):
+            raise TypeError(f"user_id takes a str, not a {type(user_id).__name__}: the service routes by text")
         return mounted.access(user_id, Claims.of(claims), ANONYMOUS, lifetime)
 
     def __repr__(self) -> str:

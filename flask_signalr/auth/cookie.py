@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from flask import Request, current_app
+from flask import Request, current_app, request
 
 from flask_signalr.auth.scheme import AuthScheme
 from flask_signalr.errors import AuthenticationFailed, ConfigurationError, MissingExtra
@@ -18,12 +18,15 @@ def user_principal(user: Any) -> Principal:
     there; a role is a text or has a ``name``.
 
     Raises:
-        TypeError: The object has no ``get_id``.
+        TypeError: The object has no ``get_id``, or no id yet: all of those would be one user.
     """
     if isinstance(user, str):
         return Principal(user, scheme=CookieAuth.scheme)
     if not hasattr(user, "get_id"):
         raise TypeError(f"a {type(user).__name__} has no get_id(): give CookieAuth(to_principal=…) a function for it")
+    name = user.get_id()
+    if name in (None, "", "None"):  # Flask-Login's UserMixin makes a text of an id that is None
+        raise TypeError(f"get_id() of a {type(user).__name__} returned {name!r}, which names nobody")
     claims: list[tuple[str, str]] = []
     for claim_type, value in (
         ("email", getattr(user, "email", None)),
@@ -35,7 +38,7 @@ def user_principal(user: Any) -> Principal:
     if isinstance(roles, Iterable) and not isinstance(roles, str):
         names = (getattr(role, "name", role) for role in roles)
         claims.extend(("role", name) for name in names if isinstance(name, str))
-    return Principal(str(user.get_id()), claims, scheme=CookieAuth.scheme)
+    return Principal(str(name), claims, scheme=CookieAuth.scheme)
 
 
 class CookieAuth(AuthScheme):
@@ -70,22 +73,31 @@ class CookieAuth(AuthScheme):
             AuthenticationFailed: The user is signed in and its account is not active (Flask-Login's ``is_active``).
         """
         user = self._load_user()
-        if user is None or not getattr(user, "is_authenticated", True):
+        if user is None:
             return None
-        if not getattr(user, "is_active", True):
+        authenticated = getattr(user, "is_authenticated", True)
+        if not authenticated and getattr(user, "is_anonymous", True):
+            return None
+        if not getattr(user, "is_active", True):  # UserMixin calls such a user neither authenticated nor anonymous
             raise AuthenticationFailed("this account is not active")
-        return self._to_principal(user)
+        return self._to_principal(user) if authenticated else None
 
 
 def _flask_login_user() -> Callable[[], Any]:
     try:
-        from flask_login import current_user  # noqa: PLC0415 -- an extra, loaded when it is used
+        from flask_login import COOKIE_NAME, current_user
     except ImportError as exc:
         raise MissingExtra("CookieAuth()", "login") from exc
 
     def load_user() -> Any:
         if not hasattr(current_app, "login_manager"):
             raise ConfigurationError("CookieAuth() asks Flask-Login, which this app has not set up: LoginManager(app)")
-        return current_user._get_current_object()  # the user itself: each access through the proxy looks it up anew
+        try:
+            return current_user._get_current_object()  # the user itself: each access through the proxy looks it up anew
+        except TypeError as exc:
+            # Flask-Login compares the cookie's digest as it came, and hmac.compare_digest wants ASCII.
+            if not request.cookies.get(current_app.config.get("REMEMBER_COOKIE_NAME", COOKIE_NAME), "").isascii():
+                raise AuthenticationFailed("the remember-me cookie is malformed") from exc
+            raise
 
     return load_user

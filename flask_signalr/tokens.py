@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from flask_signalr.claims import ClaimValue, merge_claims
+from flask_signalr.claims import SYSTEM_PREFIX, ClaimValue, merge_claims
 from flask_signalr.errors import AccessTokenTooLong, InvalidClaim
 
 ALGORITHMS = ("HS256", "HS512")
@@ -80,16 +80,17 @@ def sign_access_token(
     Source: Azure/azure-signalr:src/Microsoft.Azure.SignalR.Common/Auth/JwtPayload.cs.
     """
     payload = merge_claims(claims)
-    payload["nbf"] = payload["iat"] = now
+    payload["nbf"] = now
     payload["exp"] = now + lifetime
+    payload["iat"] = now
     payload["aud"] = audience
     try:
         encoded = _encode_json(payload)
-    except (UnicodeEncodeError, TypeError, ValueError, RecursionError) as exc:
+    except (TypeError, ValueError, OverflowError, RecursionError) as exc:
         raise _unwritable(payload) from exc
     token = key.sign(encoded, algorithm)
     if len(token) > TOKEN_LIMIT:
-        raise _too_long(len(token), payload)
+        raise _too_long(len(token), len(encoded), payload)
     return token
 
 
@@ -114,29 +115,36 @@ def _unwritable(payload: Mapping[str, Any]) -> InvalidClaim:
         except UnicodeEncodeError:
             shown = claim_type.encode("ascii", "backslashreplace").decode()
             return InvalidClaim(shown, "it holds a lone surrogate, half of a character, which no token can carry")
-        except (TypeError, ValueError, RecursionError) as exc:
+        except (TypeError, ValueError, OverflowError, RecursionError) as exc:
             return InvalidClaim(claim_type, f"its value is nothing that JSON can hold ({exc})")
     raise AssertionError("unreachable: each claim alone can be written, and so can all together")
 
 
-def _too_long(length: int, payload: Mapping[str, Any]) -> AccessTokenTooLong:
-    sizes = sorted(((claim_type, _size_in_token(claim_type, value)) for claim_type, value in payload.items()),
-                   key=lambda entry: -entry[1])  # fmt: skip
-    removable = [(claim_type, size) for claim_type, size in sizes if claim_type not in _NEEDED]
+def _too_long(length: int, payload_length: int, payload: Mapping[str, Any]) -> AccessTokenTooLong:
+    """Return the error for a token that is too long; the lengths are the token's and that of its JSON payload."""
+    json_sizes = {claim_type: _json_size(claim_type, value) for claim_type, value in payload.items()}
+    largest_first = sorted(json_sizes, key=lambda claim_type: -json_sizes[claim_type])
+    sizes = [(claim_type, _base64_length(json_sizes[claim_type])) for claim_type in largest_first]
+    around_payload = length - _base64_length(payload_length)
     removed: list[str] = []
-    rest = length
-    for claim_type, size in removable:
+    for claim_type in largest_first:
+        if claim_type in _TIMES_AND_AUDIENCE or claim_type.startswith(SYSTEM_PREFIX):
+            continue  # no claims filter can take these away
         removed.append(claim_type)
-        rest -= size
-        if rest <= TOKEN_LIMIT:
+        payload_length -= json_sizes[claim_type]
+        if around_payload + _base64_length(payload_length) <= TOKEN_LIMIT:
             return AccessTokenTooLong(length, TOKEN_LIMIT, sizes, removed)
     return AccessTokenTooLong(length, TOKEN_LIMIT, sizes, ())
 
 
-_NEEDED = frozenset({"nbf", "iat", "exp", "aud"})
+_TIMES_AND_AUDIENCE = frozenset({"nbf", "exp", "iat", "aud"})
 
 
-def _size_in_token(claim_type: str, value: Any) -> int:
-    """Return the characters that a claim takes: its JSON and a comma, four characters for three bytes."""
-    json_bytes = len(_encode_json({claim_type: value})) - 1
-    return -(-json_bytes * 4 // 3)
+def _json_size(claim_type: str, value: Any) -> int:
+    """Return the bytes that a claim and its comma take in the payload."""
+    return len(_encode_json({claim_type: value})) - len("{}") + len(",")
+
+
+def _base64_length(size: int) -> int:
+    """Return the characters of so many bytes: four for three, without padding."""
+    return -(-size * 4 // 3)

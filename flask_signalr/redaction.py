@@ -7,13 +7,26 @@ from typing import Any
 
 _TOKEN = re.compile(
     r"(access_token(?:=|%3D))[^&\s\"'#<>]+"  # in a query, also in one that is quoted in another
-    r"|\beyJ[\w-]{8,}\.[\w-]+\.[\w-]*",  # any JWT: base64url of '{"' comes first
+    r"|(?<![\w-])eyJ[\w-]{8,}\.[\w-]+\.[\w-]*",  # any JWT: base64url of '{"' comes first
     re.IGNORECASE,
 )
-_URL_KEYS = ("QUERY_STRING", "RAW_URI", "REQUEST_URI")
+_URL_KEYS = ("QUERY_STRING", "RAW_URI", "REQUEST_URI", "HTTP_REFERER")
 
-URL_LOGGERS = ("werkzeug", "gunicorn.access", "gunicorn.error", "granian.access", "aiohttp.access", "flask_signalr")
-"""The loggers that write requested URLs; `redact_logs` sees to them."""
+URL_LOGGERS = (
+    "werkzeug",
+    "gunicorn.access",
+    "gunicorn.error",
+    "granian.access",
+    "aiohttp.access",
+    "flask_signalr.auth.key_set",
+    "flask_signalr.emulator",
+    "flask_signalr.emulator.http",
+    "flask_signalr.negotiate",
+)
+"""The loggers that write requested URLs, and all of our own; `redact_logs` sees to them.
+
+Each one by itself, because a logger's filters do not see what its children write.
+"""
 
 
 def redact(text: str) -> str:
@@ -28,13 +41,19 @@ class RedactTokens(logging.Filter):
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Redact the record's message and traceback; records without a token stay as they are."""
-        message = record.getMessage()
+        """Redact the record's message, traceback and stack; records without a token stay as they are."""
+        try:
+            message = record.getMessage()
+        except Exception:  # noqa: BLE001 -- arguments that do not fit: logging would write them out as they are
+            message = f"{record.msg} {record.args}"
+            record.msg, record.args = message, None
         redacted = redact(message)
         if redacted != message:
             record.msg, record.args = redacted, None
-        if record.exc_info and not record.exc_text:
-            record.exc_text = redact(logging.Formatter().formatException(record.exc_info))
+        if record.exc_info:  # exc_text is there when another handler came first
+            record.exc_text = redact(record.exc_text or logging.Formatter().formatException(record.exc_info))
+        if record.stack_info:
+            record.stack_info = redact(record.stack_info)
         return True
 
 

@@ -28,6 +28,6 @@ def other_oidc_provider() -> Iterator[OidcProvider]:
 
 
 @pytest.fixture
-def rotating_oidc_provider() -> Iterator[OidcProvider]:
-    """Return a provider of the test's own, whose keys it may change."""
+def own_oidc_provider() -> Iterator[OidcProvider]:
+    """Return a provider of the test's own, which it may change and stop."""
     yield from _provider()

@@ -38,6 +38,9 @@ class OidcProvider:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
         """End the provider by ending its standard input, which would also end with this process."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None

@@ -1,10 +1,42 @@
 """What tests of several modules share: real programs that they talk to."""
 
+import os
+import shutil
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.oidc import OidcProvider, missing_requirement
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+
+# Keeps the browser from calling home.
+BROWSER_ARGUMENTS = [
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+expect.set_options(timeout=30_000)  # in ms; machines are busy, and what is expected comes much sooner
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[str, Any]:
+    """Let Playwright drive the Chromium that is installed; its sandbox does not work for root."""
+    chromium = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, BROWSERS)), None)
+    if chromium is None:
+        pytest.skip("tests in a real browser: there is no Chromium on PATH")
+    return {
+        **browser_type_launch_args,
+        "executable_path": chromium,
+        "chromium_sandbox": False,
+        "args": BROWSER_ARGUMENTS,
+    }
 
 
 def _provider() -> Iterator[OidcProvider]:

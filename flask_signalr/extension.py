@@ -10,7 +10,7 @@ from flask_signalr.app_state import AppState
 from flask_signalr.config import Settings
 from flask_signalr.errors import ConfigurationError
 from flask_signalr.hub import Hub, MountedHub
-from flask_signalr.hub_options import HubKeywords, HubOptions
+from flask_signalr.hub_options import HubKeywords, check_keywords
 from flask_signalr.redaction import redact_logs
 from flask_signalr.views import create_blueprint
 
@@ -34,9 +34,8 @@ class SignalR:
     """
 
     def __init__(self, app: Flask | None = None, **defaults: Unpack[HubKeywords]) -> None:
-        HubOptions(**defaults)  # a wrong value is an error here, not at the first request
         self.blueprint = create_blueprint()
-        self._defaults = defaults
+        self._defaults = check_keywords(defaults)  # a wrong value is an error here, not at the first request
         self._hubs: dict[str, HubKeywords] = {}
         self._states: weakref.WeakSet[AppState] = weakref.WeakSet()
         if app is not None:
@@ -59,8 +58,7 @@ class SignalR:
             )
         if name.lower() in map(str.lower, self._hubs):
             raise ConfigurationError(f"hub {name!r} is declared twice; the service knows no upper and lower case")
-        HubOptions(**options)
-        self._hubs[name] = options
+        self._hubs[name] = check_keywords(options)
         return Hub(name, self._mounted)
 
     def init_app(self, app: Flask, **mount: Any) -> None:

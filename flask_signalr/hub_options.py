@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TypedDict
+from typing import Any, TypedDict, cast
 
 from flask_signalr.auth.scheme import AuthScheme
 from flask_signalr.endpoints import DEFAULT_ROUTER, EndpointRouter
@@ -62,18 +62,39 @@ class HubOptions:
     origins: frozenset[str] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        if isinstance(self.auth, AuthScheme) or not all(isinstance(scheme, AuthScheme) for scheme in self.auth):
-            raise ConfigurationError("auth= takes a list of auth schemes, such as auth=[CookieAuth()]")
-        object.__setattr__(self, "auth", tuple(self.auth))
-        if isinstance(self.allowed_origins, str):
-            raise ConfigurationError("allowed_origins= takes a list of origins, not one text")
+        object.__setattr__(self, "auth", _items("auth", self.auth, AuthScheme, "auth schemes, as auth=[CookieAuth()]"))
+        object.__setattr__(self, "allowed_origins", _items("allowed_origins", self.allowed_origins, str, "origins"))
         object.__setattr__(self, "origins", parse_origins(self.allowed_origins))
+        if not isinstance(self.allow_anonymous, bool):  # a text such as "no" is true to Python and would open the hub
+            raise ConfigurationError("allow_anonymous= takes True or False")
         for keyword in ("user_id_provider", "claims_filter"):
             if not callable(getattr(self, keyword)):
                 raise ConfigurationError(f"{keyword}= takes a callable of one principal")
+        if self.collision_guard is not None and not callable(self.collision_guard):
+            raise ConfigurationError("collision_guard= takes a callable of a user id and a principal")
         if not isinstance(self.endpoint_router, EndpointRouter):
             raise ConfigurationError("endpoint_router= takes an EndpointRouter, not its class or a function")
-        if self.access_token_lifetime < 1:
-            raise ConfigurationError("access_token_lifetime= takes seconds, at least 1")
+        if type(self.access_token_lifetime) is not int or self.access_token_lifetime < 1:
+            raise ConfigurationError("access_token_lifetime= takes whole seconds, at least 1")
         if self.access_token_algorithm not in ALGORITHMS:
             raise ConfigurationError(f"access_token_algorithm= is one of {', '.join(ALGORITHMS)}")
+        if not isinstance(self.token_options, TokenOptions):
+            raise ConfigurationError("token_options= takes a TokenOptions(…)")
+
+
+def check_keywords(keywords: HubKeywords) -> HubKeywords:
+    """Return keywords in a form that can be read again and again, for each app anew.
+
+    Raises:
+        ConfigurationError: A value cannot be used; the text names the keyword.
+    """
+    options = HubOptions(**keywords)
+    return cast("HubKeywords", {keyword: getattr(options, keyword) for keyword in keywords})
+
+
+def _items(keyword: str, value: object, kind: type, kinds: str) -> tuple[Any, ...]:
+    """Return the items of a list, all of one kind; what can be read only once is read here."""
+    items = tuple(value) if isinstance(value, Iterable) and not isinstance(value, str) else None
+    if items is None or not all(isinstance(item, kind) for item in items):
+        raise ConfigurationError(f"{keyword}= takes a list of {kinds}")
+    return items

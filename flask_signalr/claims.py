@@ -34,7 +34,8 @@ class Claims:
     def of(cls, source: "ClaimsSource") -> "Claims":
         """Return claims made from a mapping or from (type, value) pairs.
 
-        A list, tuple or set as a value makes one claim of each item; ``None`` makes none.
+        A list, tuple or set as a value makes one claim of each item; ``None`` makes none. JSON objects are copied:
+        who changes the one that was given changes no claim.
 
         Raises:
             InvalidClaim: A type is not a non-empty text, or a value is nothing that JSON can hold.
@@ -107,8 +108,8 @@ def customer_claims(claims: Claims) -> Iterator[tuple[str, ClaimValue]]:
             yield (USER_PREFIX + "sub" if has_subject else "sub"), value
             has_subject = True
         elif claim_type in RESERVED_TYPES:
-            yield USER_PREFIX + claim_type, _plain_text(value)
-        elif claim_type[:7].lower() == SYSTEM_PREFIX:
+            yield USER_PREFIX + claim_type, _plain_text(claim_type, value)
+        elif claim_type[:7].casefold() == SYSTEM_PREFIX:
             raise InvalidClaim(claim_type, f"types that begin with {SYSTEM_PREFIX!r} are the service's own")
         else:
             yield SHORT_NAMES.get(claim_type, claim_type), value
@@ -142,16 +143,36 @@ def _flatten(items: Iterable[tuple[Any, Any]]) -> Iterator[tuple[str, ClaimValue
 def _checked(claim_type: str, value: Any) -> ClaimValue:
     if isinstance(value, str):
         return str.__str__(value)  # of an enumeration or another kind of text, the text itself
-    if isinstance(value, bool | dict):
+    if isinstance(value, bool):
         return value
-    if isinstance(value, float) and not math.isfinite(value):
-        raise InvalidClaim(claim_type, "JSON has no number for infinity and NaN")
-    if isinstance(value, int | float):
-        return value
+    if isinstance(value, int):
+        return int(value)  # of an enumeration or another kind of number, the number itself
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise InvalidClaim(claim_type, "JSON has no number for infinity and NaN")
+        return float(value)
+    if isinstance(value, dict):
+        return _json_object(claim_type, value)
     kind = type(value).__name__
     raise InvalidClaim(claim_type, f"a {kind} is no claim value; give a text, number, boolean or JSON object")
 
 
-def _plain_text(value: ClaimValue) -> str:
+def _json_object(claim_type: str, value: dict[Any, Any]) -> dict[str, Any]:
+    """Return a copy that holds what a reader of the token will see, or refuse: there is no silent change."""
+    try:
+        copy = msgspec.json.decode(msgspec.json.encode(value), type=dict[str, Any])
+    except (TypeError, ValueError, OverflowError, RecursionError) as exc:
+        raise InvalidClaim(claim_type, f"the object holds what JSON cannot ({exc})") from exc
+    if copy != value:
+        raise InvalidClaim(claim_type, "the object holds what JSON cannot hold as it is, such as NaN or a tuple")
+    return copy
+
+
+def _plain_text(claim_type: str, value: ClaimValue) -> str:
     """Return a value as the SDK writes it into a claim that it renames: always text."""
-    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    if isinstance(value, str):
+        return value
+    try:
+        return msgspec.json.encode(value).decode()
+    except ValueError as exc:  # an integer of thousands of digits
+        raise InvalidClaim(claim_type, f"its value is nothing that JSON can hold ({exc})") from exc

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass, field
+from ipaddress import IPv6Address
 from typing import Literal
 from urllib.parse import SplitResult, quote, urlsplit
 
@@ -57,7 +58,8 @@ def parse_connection_string(text: str) -> ConnectionString:
             ``ClientCertPath``). Keys in any case; unknown ones are ignored.
 
     Raises:
-        ConfigurationError: It is malformed. The texts are the SDK's and never show a key.
+        ConfigurationError: It is malformed. The texts begin as the SDK's and never show a secret. The SDK lets pass
+            what is refused here: control characters, URLs with a user, a query or port 0.
 
     Source: Azure/azure-signalr:src/Microsoft.Azure.SignalR.Common/Utilities/ConnectionStringParser.cs.
     """
@@ -89,8 +91,12 @@ def parse_connection_string(text: str) -> ConnectionString:
 
 _VERSION = re.compile(r"1\.[0-9]+[\w.-]*", re.ASCII)
 _HOST = re.compile(r"[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?\.?|\[[0-9a-f:.]+\]", re.ASCII)
+_IPV6 = re.compile(r"\[([0-9A-Fa-f:.]+)\](?::[0-9]*)?", re.ASCII)
+_LONGEST_NAME = 253  # characters, RFC 1035
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _MISSING = "Connection string missing required properties {}."
+_UNREADABLE = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+_ODD = re.compile(r"[^\w.:/-]", re.ASCII)
 
 
 def _properties(connection_string: str) -> dict[str, str]:
@@ -105,11 +111,18 @@ def _properties(connection_string: str) -> dict[str, str]:
         key, separator, value = piece.partition("=")
         if not separator:
             continue
-        key = key.strip()
+        key, value = key.strip(), value.strip()
+        if _UNREADABLE.search(key + value):
+            raise ConfigurationError("The connection string holds a control character or bytes that are not UTF-8.")
         if key.lower() in properties:
-            raise ConfigurationError(f"Duplicate properties found in connection string: {key}.")
-        properties[key.lower()] = value.strip()
+            raise ConfigurationError(f"Duplicate properties found in connection string: {_shown(key)}.")
+        properties[key.lower()] = value
     return properties
+
+
+def _shown(text: str) -> str:
+    """Return as much of a wrong text as is no secret: behind it may stand all that follows a forgotten semicolon."""
+    return "" if "@" in text else _ODD.split(text, maxsplit=1)[0][:24]
 
 
 def _endpoint_url(properties: dict[str, str]) -> SplitResult:
@@ -125,11 +138,10 @@ def _http_url(text: str) -> SplitResult | None:
     """Return an absolute URL of http or https, in lower case up to its path; ``None`` if the text is none."""
     try:
         url = urlsplit(text)
-        host = (url.hostname or "").encode("idna").decode() if ":" not in (url.hostname or "") else url.hostname
+        host = _url_host(url)
         port = url.port
     except ValueError:  # also a UnicodeError of a host name
         return None
-    host = f"[{host}]" if host and ":" in host else host or ""
     odd_parts = url.username or url.password or url.query or url.fragment
     if url.scheme not in _DEFAULT_PORTS or odd_parts or port == 0 or not _HOST.fullmatch(host):
         return None
@@ -137,10 +149,22 @@ def _http_url(text: str) -> SplitResult | None:
     return url._replace(netloc=netloc)
 
 
+def _url_host(url: SplitResult) -> str:
+    """Return the host as a URL has it: a name in ASCII, or an IPv6 address in its brackets."""
+    if "[" in url.netloc:
+        address = _IPV6.fullmatch(url.netloc)
+        return f"[{IPv6Address(address[1])}]" if address else ""
+    name = url.hostname or ""
+    ascii_name = name.encode("idna").decode() if len(name) <= _LONGEST_NAME else ""
+    if not name.isascii() and ascii_name.encode().decode("idna") != name:
+        return ""  # the standards disagree about such names: of faß.example one makes fass.example, another host
+    return ascii_name
+
+
 def _check_version(properties: dict[str, str]) -> None:
     version = properties.get("version")
     if version is not None and not _VERSION.fullmatch(version):
-        raise ConfigurationError(f"Version {version} is not supported.")
+        raise ConfigurationError(f"Version {_shown(version)} is not supported.")
 
 
 def _with_port(url: SplitResult, properties: dict[str, str]) -> SplitResult:
@@ -159,7 +183,7 @@ def _other_url(properties: dict[str, str], key: str, message: str) -> SplitResul
         return None
     url = _http_url(value)
     if url is None:
-        raise ConfigurationError(message.format(value=value))
+        raise ConfigurationError(message.format(value=_shown(value)))
     return url
 
 

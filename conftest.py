@@ -2,15 +2,20 @@
 
 import os
 from collections import Counter
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import Any
 
 import hypothesis
 import pytest
+from flask import Flask
+from flask.testing import FlaskClient
 from sybil import Sybil
 from sybil.parsers.markdown import PythonCodeBlockParser
 
+from flask_signalr import BearerAuth, SignalR
 from flask_signalr.emulator.settings import EmulatorSettings
+from tests.apps import bearer_headers, create_app
+from tests.signing import SECRET
 
 
 def _stand_in_a_module(namespace: dict[str, Any]) -> None:
@@ -21,6 +26,25 @@ def _stand_in_a_module(namespace: dict[str, Any]) -> None:
 def environment_of_examples(monkeypatch: pytest.MonkeyPatch) -> None:
     """Set what the documents tell their reader to export."""
     monkeypatch.setenv("FLASK_SIGNALR_CONNECTION_STRING", EmulatorSettings().connection_string)
+
+
+@pytest.fixture
+def app() -> Flask:
+    """An app with one hub, ``chat``, whose callers sign in with a bearer token."""
+    signalr = SignalR(auth=[BearerAuth(SECRET)])
+    signalr.hub("chat")
+    return create_app(signalr)
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    return app.test_client()
+
+
+@pytest.fixture
+def bearer() -> Callable[..., dict[str, str]]:
+    """The headers of a caller: ``bearer("ada", "staff")``."""
+    return bearer_headers
 
 
 # There is no parser that skips: every Python block of a document runs, in order and in one namespace.

@@ -31,9 +31,9 @@ def authenticate(
             credentials and the hub demands some.
     """
     token = bearer_token(request)
-    if token is not None and is_service_token(token, audience_base_urls):
+    while token is not None and is_service_token(token, audience_base_urls):
         forget_credential(request)
-        token = None
+        token = bearer_token(request)
     for scheme in schemes:
         principal = scheme.authenticate(request)
         if principal is not None and principal.is_authenticated:  # ANONYMOUS opens no hub that demands a sign-in

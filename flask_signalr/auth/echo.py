@@ -41,16 +41,22 @@ def is_service_token(token: str, audience_base_urls: Set[str]) -> bool:
 
 
 def forget_credential(request: Request) -> None:
-    """Take the bearer token out of a request, header and query, for everybody who looks at it from here on.
+    """Take the bearer token that comes first out of a request, for everybody who looks at it from here on.
+
+    That is the one of the header, else that of the query: a client that was given a URL with a bearer token in it
+    adds its echo to the header and goes on sending that URL.
 
     Changed in place and not in a copy: Flask-Login's ``request_loader`` and an app's own code look at Flask's global
     request.
     """
     environ = request.environ
-    environ.pop("HTTP_AUTHORIZATION", None)
+    if environ.get("HTTP_AUTHORIZATION", "").lstrip(" \t")[:7].lower() == "bearer ":
+        del environ["HTTP_AUTHORIZATION"]
+        request.__dict__.pop("authorization", None)
+        return
     query = parse_qsl(environ.get("QUERY_STRING", ""), keep_blank_values=True)
     kept = urlencode([(key, value) for key, value in query if key != "access_token"])
     environ["QUERY_STRING"] = kept
     request.query_string = kept.encode()
-    for cached in ("authorization", "args", "values", "full_path", "url"):
+    for cached in ("args", "values", "full_path", "url"):
         request.__dict__.pop(cached, None)

@@ -1,0 +1,169 @@
+"""SignalR clients of other languages and environments: programs that take commands and tell events, a line each."""
+
+import json
+import os
+import queue
+import shutil
+import subprocess
+import threading
+from collections import defaultdict
+from collections.abc import Sequence
+from itertools import count
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Self
+
+from tests.live import LONGEST_WAIT
+
+HERE = Path(__file__).parent
+CLIENTS_PYTHON = HERE.parent / ".venv-clients" / "bin" / "python"
+
+
+def missing_node_client() -> str | None:
+    """Return what the official JavaScript client lacks to run here, with the remedy."""
+    if shutil.which("node") is None:
+        return "Node.js is not installed"
+    if not (HERE / "node_modules" / "@microsoft" / "signalr").is_dir():
+        return "tests/node_modules is not there; 'npm ci --prefix tests' makes it"
+    return None
+
+
+def missing_python_clients() -> str | None:
+    """Return what the Python clients lack to run here, with the remedy."""
+    if not CLIENTS_PYTHON.exists():
+        return ".venv-clients is not there; 'make test' makes it"
+    return None
+
+
+class Refused(Exception):
+    """A client could not connect.
+
+    Args:
+        kind: The class of the client's own error.
+        error: Its text.
+    """
+
+    def __init__(self, kind: str, error: str) -> None:
+        super().__init__(f"{kind}: {error}")
+        self.kind = kind
+
+
+class ClientProcess:
+    """A program that holds any number of SignalR connections; a context manager, so that it never outlives its test.
+
+    It gets commands on its standard input and tells events on its standard output, JSON objects that name the
+    connection. The end of its input ends it, which would also happen with this process.
+
+    Args:
+        command: What starts it.
+    """
+
+    def __init__(self, command: Sequence[str | Path]) -> None:
+        self._command = command
+        self._names = map(str, count(1))
+        self._events: defaultdict[str, queue.Queue[dict[str, Any]]] = defaultdict(queue.Queue)
+
+    @classmethod
+    def node(cls) -> Self:
+        """Return the process of the official JavaScript client."""
+        return cls(["node", HERE / "node" / "client.mjs"])
+
+    @classmethod
+    def python(cls, client: str) -> Self:
+        """Return the process of a Python client, by its name."""
+        return cls([CLIENTS_PYTHON, HERE / "clients" / f"{client}_client.py"])
+
+    def __enter__(self) -> Self:
+        self._process = subprocess.Popen(
+            self._command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        )
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._input: IO[str] = self._process.stdin
+        self._reader = threading.Thread(target=self._read, args=[self._process.stdout])
+        self._reader.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._input.close()
+        try:
+            self._process.wait(LONGEST_WAIT)
+        finally:
+            self._process.kill()
+            self._process.wait()
+            self._reader.join()
+
+    def client(self, url: str, **options: Any) -> "Client":
+        """Return a client that is not connected yet; the options are those that the program knows."""
+        return Client(self, next(self._names), {"url": url, **options})
+
+    def order(self, connection: str, command: str, options: dict[str, Any]) -> None:
+        """Write a command."""
+        self._input.write(json.dumps({"connection": connection, "do": command, **options}) + "\n")
+        self._input.flush()
+
+    def next_event(self, connection: str) -> dict[str, Any]:
+        """Wait for the next event of a connection, and return it."""
+        try:
+            return self._events[connection].get(timeout=LONGEST_WAIT)
+        except queue.Empty:
+            raise AssertionError(f"no event came within {LONGEST_WAIT} s; exit code {self._process.poll()}") from None
+
+    def _read(self, output: IO[str]) -> None:
+        with output:
+            for line in output:
+                event = json.loads(line)
+                self._events[event["connection"]].put(event)
+
+
+class Client:
+    """One connection of a `ClientProcess`; a context manager that is connected inside.
+
+    Args:
+        process: Where it lives.
+        name: Its name there.
+        options: What it is made of.
+
+    Attributes:
+        id: The connection id, where the client tells it.
+    """
+
+    def __init__(self, process: ClientProcess, name: str, options: dict[str, Any]) -> None:
+        self._process = process
+        self._name = name
+        self._options = options
+        self.id: str = ""
+
+    def __enter__(self) -> Self:
+        self._process.order(self._name, "start", self._options)
+        event = self._process.next_event(self._name)
+        if event["event"] == "failed":
+            raise Refused(event["kind"], event["error"])
+        assert event["event"] == "started", event
+        self.id = event["id"]
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._process.order(self._name, "stop", {})
+        while self._process.next_event(self._name)["event"] != "stopped":
+            pass
+
+    def expect(self, event: str) -> dict[str, Any]:
+        """Return the next event, which must be this one; and keep the connection id that it tells."""
+        found = self._process.next_event(self._name)
+        assert found["event"] == event, found
+        self.id = found.get("id") or self.id
+        return found
+
+    def message(self) -> tuple[Any, ...]:
+        """Return the next event, which must be a message: its target, then its arguments."""
+        event = self.expect("message")
+        return event["target"], *event["arguments"]

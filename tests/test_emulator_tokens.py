@@ -264,7 +264,9 @@ def test_the_user_id_is_the_services_own_claim_or_the_tokens_subject(
 @pytest.mark.parametrize("name", ["asrs.s.uid", "nameid"])
 def test_a_user_id_given_twice_is_refused(name: str) -> None:
     """A claim that a user smuggled in beside the real one makes an array; nobody can say who that is."""
-    error = refusal(client_token(**{name: ["ada", "admin"]}))
+    claims: dict[str, Any] = {name: ["ada", "admin"]}
+
+    error = refusal(client_token(**claims))
 
     assert error.check == name
 

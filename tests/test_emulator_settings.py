@@ -1,0 +1,53 @@
+"""The emulator's settings: what they refuse, and what they tell an app."""
+
+from typing import Any
+
+import pytest
+
+from flask_signalr.emulator.settings import DEVELOPMENT_KEY, EmulatorSettings
+from flask_signalr.endpoints import ServiceEndpoint
+from flask_signalr.errors import ConfigurationError
+
+
+def test_the_defaults_are_those_of_microsofts_emulator() -> None:
+    """An app's settings for one work with the other."""
+    assert EmulatorSettings().connection_string == (
+        "Endpoint=http://localhost;Port=8888;AccessKey=ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEFGH;Version=1.0;"
+    )
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("localhost", "http://localhost:5"),
+        ("127.0.0.1", "http://127.0.0.1:5"),
+        ("::1", "http://[::1]:5"),
+        ("0.0.0.0", "http://localhost:5"),
+        ("::", "http://localhost:5"),
+        ("", "http://localhost:5"),
+        ("build.example", "http://build.example:5"),
+    ],
+)
+def test_the_connection_string_leads_back_to_the_emulator(host: str, url: str) -> None:
+    settings = EmulatorSettings(host=host, port=5)
+
+    assert settings.url == url
+    assert ServiceEndpoint.parse(settings.connection_string).url == f"{url}/"
+
+
+@pytest.mark.parametrize("port", [-1, 65536])
+def test_a_port_that_is_none_is_refused(port: int) -> None:
+    with pytest.raises(ConfigurationError, match=f"port: {port} is no port"):
+        EmulatorSettings(port=port)
+
+
+@pytest.mark.parametrize("keys", [(), ("",), (" ",), ("a;b",), ("a\n",), (" a",), (DEVELOPMENT_KEY, "")])
+def test_an_access_key_that_no_connection_string_can_hold_is_refused(keys: Any) -> None:
+    with pytest.raises(ConfigurationError, match="access key") as caught:
+        EmulatorSettings(access_keys=keys)
+
+    assert "a;b" not in str(caught.value)
+
+
+def test_access_keys_are_not_shown() -> None:
+    assert DEVELOPMENT_KEY not in repr(EmulatorSettings())

@@ -76,9 +76,6 @@ class ServiceEndpoint:
         url = urlsplit(self.url)
         return f"{url.scheme}://{url.netloc}"
 
-    def __hash__(self) -> int:
-        return hash((self.name, self.url, self.type))
-
 
 class EndpointRouter:
     """Chooses the service endpoint of each negotiation. Subclass it and override the method."""

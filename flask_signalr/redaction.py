@@ -5,9 +5,11 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
+# The time is linear in the text: nothing is looked at twice, however often a text begins as a token does.
 _TOKEN = re.compile(
-    r"(access_token(?:=|%3D))[^&\s\"'#<>]+"  # in a query, also in one that is quoted in another
-    r"|(?<![\w-])eyJ[\w-]{8,}\.[\w-]+\.[\w-]*",  # any JWT: base64url of '{"' comes first
+    r"(access(?:_|%5F)token(?:=|%(?:25)*3D))[^&\s\"'#<>]+"  # in a query, also in one that is quoted in another
+    r"|(?<![\w-])((?>[\w-]*?(?=eyJ)))"  # any JWT: base64url of '{"' comes first, and before it perhaps '%20'
+    r"eyJ[\w-]{8,}+\.[\w-]*+\.[\w-]*+(?:\.[\w-]++){0,2}+",
     re.IGNORECASE,
 )
 _URL_KEYS = ("QUERY_STRING", "RAW_URI", "REQUEST_URI", "HTTP_REFERER")
@@ -31,7 +33,7 @@ Each one by itself, because a logger's filters do not see what its children writ
 
 def redact(text: str) -> str:
     """Return a text with ``[redacted]`` in the place of every ``access_token`` of a URL and of every JWT."""
-    return _TOKEN.sub(lambda match: (match[1] or "") + "[redacted]", text)
+    return _TOKEN.sub(lambda match: (match[1] or match[2] or "") + "[redacted]", text)
 
 
 class RedactTokens(logging.Filter):
@@ -50,11 +52,19 @@ class RedactTokens(logging.Filter):
         redacted = redact(message)
         if redacted != message:
             record.msg, record.args = redacted, None
-        if record.exc_info:  # exc_text is there when another handler came first
-            record.exc_text = redact(record.exc_text or logging.Formatter().formatException(record.exc_info))
+        _redact_traceback(record)
         if record.stack_info:
             record.stack_info = redact(record.stack_info)
         return True
+
+
+def _redact_traceback(record: logging.LogRecord) -> None:
+    traceback = record.exc_text  # there when another handler came first
+    if not traceback and record.exc_info:
+        traceback = logging.Formatter().formatException(record.exc_info)
+    if traceback and (redacted := redact(traceback)) != traceback:
+        # Formatters append the text; without the exception none of them writes it out once more.
+        record.exc_text, record.exc_info = redacted, None
 
 
 _filter = RedactTokens()

@@ -12,7 +12,8 @@ from flask_signalr.emulator.service import Service
 from flask_signalr.emulator.settings import EmulatorSettings
 from flask_signalr.emulator.tokens import ClientIdentity
 from flask_signalr.errors import ProtocolError
-from flask_signalr.messages import InvocationMessage
+from flask_signalr.messages import CompletionMessage, HubMessage, InvocationMessage
+from flask_signalr.protocol import JsonHubProtocol, TransferFormat
 
 HANDSHAKE = b'{"protocol":"json","version":1}\x1e'
 NEWS = InvocationMessage(target="news", arguments=(1,))
@@ -128,6 +129,52 @@ def test_a_handshake_that_is_none_is_answered_with_the_reason_and_the_end(
     assert error in json.loads(answer[:-1])["error"]
     assert len(answer) < 300
     assert connection.is_over
+
+
+class HexProtocol(JsonHubProtocol):
+    """A second protocol, as different as MessagePack: binary, with its own frames."""
+
+    name = "hex"
+    transfer_format = TransferFormat.BINARY
+
+    def encode(self, message: HubMessage) -> bytes:
+        return super().encode(message)[:-1].hex().encode() + b";"
+
+    def split(self, data: bytes) -> tuple[list[bytes], bytes]:
+        *payloads, rest = data.split(b";")
+        return payloads, rest
+
+    def parse(self, payload: bytes) -> HubMessage | None:
+        return super().parse(bytes.fromhex(payload.decode()))
+
+
+def test_each_client_is_sent_messages_in_its_own_protocol() -> None:
+    """The handshake is JSON whatever the protocol."""
+    service = Service(SETTINGS, {"json": JsonHubProtocol(), "hex": HexProtocol()})
+    text, binary = connect(service), service.negotiate("chat", ClientIdentity(None), now=0)
+    service.open(binary, ClientTransport.LONG_POLLING, now=0)
+    call = InvocationMessage(invocation_id="9", target="x", arguments=())
+
+    service.receive(binary, b'{"protocol":"hex","version":1}\x1e' + HexProtocol().encode(call), now=0)
+    service.send(service.members("chat").everyone(), NEWS, now=0)
+
+    handshake, _, rest = binary.take().partition(b"\x1e")
+    completion, news = (HexProtocol().parse(payload) for payload in HexProtocol().split(rest)[0])
+    assert handshake == b"{}"
+    assert isinstance(completion, CompletionMessage)
+    assert completion.invocation_id == "9"
+    assert news == NEWS
+    assert messages(text) == [{"type": 1, "target": "news", "arguments": [1]}]
+
+
+def test_a_binary_protocol_does_not_fit_through_a_text_transport() -> None:
+    service = Service(SETTINGS, {"hex": HexProtocol()})
+    connection = service.negotiate("chat", ClientIdentity(None), now=0)
+    service.open(connection, ClientTransport.SERVER_SENT_EVENTS, now=0)
+
+    service.receive(connection, b'{"protocol":"hex","version":1}\x1e', now=0)
+
+    assert "does not support 'Binary' transfer format" in json.loads(connection.take()[:-1])["error"]
 
 
 def test_a_call_is_answered_with_the_reason_why_nobody_answers(service: Service) -> None:

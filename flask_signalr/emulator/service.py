@@ -39,10 +39,12 @@ class Service:
 
     Args:
         settings: The times and bounds that it keeps.
+        protocols: What clients may speak, by name; every message is encoded for all of them.
     """
 
-    def __init__(self, settings: EmulatorSettings) -> None:
+    def __init__(self, settings: EmulatorSettings, protocols: Mapping[str, HubProtocol] = HUB_PROTOCOLS) -> None:
         self._settings = settings
+        self._protocols = protocols
         self._connections: dict[str, Connection] = {}
         self._hubs: dict[str, Membership] = {}
 
@@ -113,7 +115,7 @@ class Service:
         Raises:
             ProtocolError: The message cannot be encoded.
         """
-        self.deliver(connections, _encoded(message), now)
+        self.deliver(connections, self._encoded(message), now)
 
     def deliver(self, connections: Iterable[Connection], encoded: Mapping[str, bytes], now: float) -> None:
         """Send encoded messages, given by the name of their protocol, to these connections."""
@@ -135,7 +137,7 @@ class Service:
         Raises:
             ProtocolError: The error cannot be encoded.
         """
-        goodbye = _encoded(CloseMessage(error=error, allow_reconnect=allow_reconnect or None))
+        goodbye = self._encoded(CloseMessage(error=error, allow_reconnect=allow_reconnect or None))
         for connection in list(connections):
             if connection.phase is Phase.NEGOTIATED:
                 self.drop(connection, now)
@@ -195,7 +197,8 @@ class Service:
         if parts is None:
             return b""
         record, rest = parts
-        protocol = _agreed_protocol(parse_handshake_request(record), connection.transport)
+        request = parse_handshake_request(record)
+        protocol = _check_handshake(request, self._protocols.get(request.protocol), connection.transport)
         connection.handshake = b""
         connection.speak(protocol, self._settings.message_limit)
         connection.enter(Phase.CONNECTED, now)
@@ -217,6 +220,9 @@ class Service:
             case StreamInvocationMessage(invocation_id=invocation_id):
                 self.send([connection], CompletionMessage(invocation_id=invocation_id, error=_NO_STREAMS), now)
 
+    def _encoded(self, message: HubMessage) -> dict[str, bytes]:
+        return {name: protocol.encode(message) for name, protocol in self._protocols.items()}
+
     def _end(self, connection: Connection, last_words: bytes, now: float) -> None:
         self.members(connection.hub).discard(connection)
         if last_words:
@@ -229,19 +235,16 @@ _NO_UPSTREAM = "No upstream is configured: the service has nowhere to send what 
 _NO_STREAMS = "A service in Serverless mode does not carry streams that clients ask for."
 
 
-def _encoded(message: HubMessage) -> dict[str, bytes]:
-    return {name: protocol.encode(message) for name, protocol in HUB_PROTOCOLS.items()}
-
-
-def _agreed_protocol(request: HandshakeRequest, transport: ClientTransport | None) -> HubProtocol:
-    """Return the protocol that a client asks for.
+def _check_handshake(
+    request: HandshakeRequest, protocol: HubProtocol | None, transport: ClientTransport | None
+) -> HubProtocol:
+    """Return the protocol that a client asked for.
 
     Raises:
-        ProtocolError: It is none of ours, or not on this transport.
+        ProtocolError: There is none of that name or version, or the transport cannot carry it.
 
     Source: dotnet/aspnetcore:src/SignalR/server/Core/src/HubConnectionContext.cs.
     """
-    protocol = HUB_PROTOCOLS.get(request.protocol)
     if protocol is None:
         raise ProtocolError(f"The protocol '{request.protocol[:50]}' is not supported.")
     if request.version > protocol.version:

@@ -23,7 +23,7 @@ def create_app(signalr: SignalR | None = None, **config: Any) -> Flask:
 
     It is not in testing mode: what would be a 500 for the caller is one in the test.
     """
-    app = Flask("tests")
+    app = Flask(__name__)
     app.config.update({"SIGNALR_CONNECTION_STRING": CONNECTION_STRING, "SECRET_KEY": "of-the-session", **config})
     if signalr is not None:
         signalr.init_app(app)

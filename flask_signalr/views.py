@@ -1,10 +1,11 @@
 """The blueprint: the road of a negotiate request, and the one place that knows HTTP."""
 
 import logging
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
-from flask import Blueprint, Request, Response, current_app, request
+from flask import Blueprint, Flask, Request, Response, current_app, request
 from flask.typing import ResponseReturnValue
 from werkzeug.datastructures import Headers
 
@@ -41,7 +42,7 @@ def negotiate(hub: str) -> ResponseReturnValue:
     user_id = declared.user_id(principal)
     claims = options.claims_filter(principal)
     access = declared.access(user_id, claims, principal, options.access_token_lifetime)
-    return Answer(200, access.to_dict(), cors_headers(current, options.origins))
+    return Answer("200 OK", access.to_dict(), cors_headers(current, options.origins))
 
 
 def preflight(hub: str) -> ResponseReturnValue:
@@ -68,7 +69,8 @@ def find_hub(name: str) -> MountedHub:
     Raises:
         HubNotFound: There is none of that name.
     """
-    state: AppState = current_app.extensions["signalr"]
+    app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
+    state: AppState = app.extensions["signalr"]
     return state.hub(name)
 
 
@@ -110,19 +112,28 @@ ANSWERED = frozenset({200, *STATUS.values()})
 class Answer(Response):
     """A JSON answer that no cache keeps.
 
-    It is made with all its headers at once, and handed to the server without a copy of them: that takes a tenth of
-    the time of a whole negotiate request less than Flask's own way.
+    It is made with all its headers at once and handed to the server as it was made, which takes a sixth of a bare
+    view's time less than Flask's own way.
     """
 
-    def __init__(self, status: int, body: dict[str, Any], headers: list[tuple[str, str]]) -> None:
+    def __init__(self, status: str, body: dict[str, Any], headers: list[tuple[str, str]]) -> None:
         content = msgspec.json.encode(body)
         complete = Headers()
-        complete[:] = [*FIXED_HEADERS, JSON, ("Content-Length", str(len(content))), *headers]
-        super().__init__([content], status, complete)
+        complete[:] = [JSON, ("Content-Length", str(len(content))), *FIXED_HEADERS, *headers]
+        self.as_made: list[bytes] | None = [content]
+        super().__init__(self.as_made, status, complete)
 
-    def get_wsgi_headers(self, environ: dict[str, Any]) -> Headers:
-        """Return the headers as they are, unless the app made another kind of response of this one."""
-        return self.headers if self.status_code in ANSWERED else super().get_wsgi_headers(environ)
+    def get_wsgi_response(self, environ: dict[str, Any]) -> tuple[Iterable[bytes], str, list[tuple[str, str]]]:
+        """Return body, status and headers for the server, without the general way's copies and second looks."""
+        body = self.as_made
+        if body is None or self.response is not body or self.status_code not in ANSWERED:
+            return super().get_wsgi_response(environ)  # the app has made something else of this answer
+        return body, self.status, self.headers.to_wsgi_list()
+
+    def call_on_close(self, func: Callable[[], Any]) -> Callable[[], Any]:
+        """Have a function called when the answer has been sent."""
+        self.as_made = None
+        return super().call_on_close(func)
 
 
 def refuse(error: errors.SignalRError) -> Response:
@@ -140,15 +151,19 @@ def refuse(error: errors.SignalRError) -> Response:
         headers += [("WWW-Authenticate", challenge) for challenge in challenges(options.auth)]
     if isinstance(error, errors.Unavailable):
         headers.append(("Retry-After", str(error.retry_after)))
-    return Answer(status, {"error": str(error)}, headers)
+    return Answer(str(status), {"error": str(error)}, headers)
 
 
 def leave_csrf_to_the_origin_check(endpoint: str | None, values: dict[str, Any] | None) -> None:
     """Exempt negotiate from Flask-WTF's CSRFProtect: `check_origin` protects it, and clients bring no form token.
 
-    Runs before the app's ``before_request`` functions and for this blueprint only, so it works whichever of the two
-    extensions was initialised first.
+    Runs in each app before the ``before_request`` functions of the first negotiate request, so it works whichever of
+    the two extensions was initialised first. Then it goes, because no extension comes after a first request and a
+    hook takes its time at every one.
     """
-    csrf = current_app.extensions.get("csrf")
+    app = current_app
+    csrf = app.extensions.get("csrf")
     if csrf is not None:
         csrf.exempt(negotiate)
+    hooks, blueprint = app.url_value_preprocessors, str(endpoint).rpartition(".")[0]
+    hooks[blueprint] = [hook for hook in hooks[blueprint] if hook is not leave_csrf_to_the_origin_check]

@@ -156,6 +156,13 @@ class Client:
         while self._process.next_event(self._name)["event"] != "stopped":
             pass
 
+    def call(self) -> str | None:
+        """Call a hub method and return the error that it is answered with."""
+        self._process.order(self._name, "call", {})
+        error = self.expect("answered")["error"]
+        assert error is None or isinstance(error, str)
+        return error
+
     def expect(self, event: str) -> dict[str, Any]:
         """Return the next event, which must be this one; and keep the connection id that it tells."""
         found = self._process.next_event(self._name)

@@ -218,9 +218,10 @@ def read_record(record: Path) -> list[Negotiation]:
 
 def live_emulator(clock: Callable[[], float] = time.time) -> Emulator:
     """Return an emulator with an access key of its own, for a free port; it speaks often to its clients."""
-    return Emulator(
-        EmulatorSettings(host="127.0.0.1", port=0, access_keys=(secrets.token_urlsafe(32),), keep_alive=1), clock=clock
+    settings = EmulatorSettings(
+        host="127.0.0.1", port=0, access_keys=(secrets.token_urlsafe(32),), keep_alive=0.2, tick=0.1
     )
+    return Emulator(settings, clock=clock)
 
 
 @contextmanager

@@ -158,6 +158,16 @@ def test_a_client_without_any_option_connects(node: ClientProcess, site: Site) -
     assert heard == ("news",)
 
 
+@over_every_transport
+def test_a_call_is_answered(node: ClientProcess, site: Site, transport: str) -> None:
+    """Without an upstream nobody can do what is asked for, and the caller learns it instead of waiting for ever."""
+    with node.client(site.hub("open"), transport=transport) as client:
+        error = client.call()
+
+    assert error is not None
+    assert "No upstream is configured" in error
+
+
 # Reconnecting
 
 

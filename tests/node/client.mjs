@@ -43,6 +43,15 @@ const commands = {
     }
   },
 
+  async call(name) {
+    try {
+      await connections.get(name).invoke("shout", { text: "hello" });
+      tell(name, "answered", { error: null });
+    } catch (error) {
+      tell(name, "answered", text(error));
+    }
+  },
+
   async stop(name) {
     await connections.get(name).stop();
     tell(name, "stopped");

@@ -1,0 +1,74 @@
+"""Connections of pysignalr: commands come on standard input, events go out, a JSON line each."""
+
+import asyncio
+import json
+import os
+import sys
+from itertools import count
+from typing import Any
+
+from pysignalr.client import SignalRClient
+
+TARGETS = ("news", "fence")
+
+clients: dict[str, SignalRClient] = {}
+connections: dict[str, asyncio.Task[None]] = {}
+
+
+def tell(connection: str, event: str, **facts: Any) -> None:
+    print(json.dumps({"connection": connection, "event": event, **facts}), flush=True)
+
+
+async def start(name: str, url: str, headers: dict[str, str]) -> None:
+    """Keep a client connected; it reconnects by itself."""
+    client = clients[name] = SignalRClient(url, headers=headers)
+    openings = count()
+
+    async def opened() -> None:
+        tell(name, "reconnected" if next(openings) else "started", id="")
+
+    async def refused(completion: Any) -> None:
+        tell(name, "answered", error=completion.error)
+
+    client.on_open(opened)
+    client.on_error(refused)
+    for target in TARGETS:
+        client.on(target, hearer(name, target))
+    try:
+        await client.run()
+    except Exception as error:  # noqa: BLE001 -- all that the client raises is told
+        tell(name, "failed", kind=type(error).__name__, error=str(error))
+
+
+def hearer(name: str, target: str) -> Any:
+    async def hear(arguments: list[Any]) -> None:
+        tell(name, "message", target=target, arguments=arguments)
+
+    return hear
+
+
+async def call(name: str) -> None:
+    async def succeeded(completion: Any) -> None:
+        tell(name, "answered", error=None)
+
+    await clients[name].send("shout", [{"text": "hello"}], succeeded)
+
+
+async def stop(name: str) -> None:
+    connections[name].cancel()
+    await asyncio.wait([connections[name]])
+    tell(name, "stopped")
+
+
+async def main() -> None:
+    while line := await asyncio.to_thread(sys.stdin.readline):
+        command = json.loads(line)
+        name = command["connection"]
+        if command["do"] == "start":
+            connections[name] = asyncio.create_task(start(name, command["url"], command["headers"]))
+        else:
+            await {"call": call, "stop": stop}[command["do"]](name)
+    os._exit(0)  # whatever the client still waits for
+
+
+asyncio.run(main())

@@ -1,0 +1,140 @@
+"""``python -m demo``: a SignalR service and the chat, started together; Ctrl-C stops both."""
+
+import argparse
+import ipaddress
+import os
+import signal
+import sys
+from contextlib import ExitStack
+from types import FrameType
+from typing import NoReturn
+
+from demo.app import create_app
+from demo.servers import ServerFailed, WebServer, free_port, start_emulator
+from demo.users import DEMO_PASSWORD, USERS
+from flask_signalr import ConfigurationError, ServiceEndpoint
+
+CONNECTION_STRING = "FLASK_SIGNALR_CONNECTION_STRING"
+
+EPILOG = f"""\
+environment:
+  {CONNECTION_STRING}
+      The connection string of a SignalR service (the Azure portal shows it under Settings, Keys).
+      With it the chat runs through that service, and no emulator is started.
+  FLASK_…
+      Any other key of the app, such as FLASK_SIGNALR_ACCESS_TOKEN_LIFETIME=60.
+
+examples:
+  python -m demo                           the chat and its SignalR service, both on this machine
+  python -m demo --host 192.168.1.20       the same for the phones in the network of that address
+"""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the demo until it is told to stop; return the exit code."""
+    options = _parse(arguments)
+    _stop_on_signals()
+    try:
+        with ExitStack() as running:
+            return _run(options, running)
+    except KeyboardInterrupt:
+        print("Stopped.")
+        return 0
+    except (ConfigurationError, ServerFailed) as exc:
+        print(f"The demo cannot start: {exc}", file=sys.stderr)
+        return 1
+
+
+def _run(options: argparse.Namespace, running: ExitStack) -> int:
+    connection_string = os.environ.get(CONNECTION_STRING)
+    if connection_string:
+        create_app()  # a mistake in the configuration is told here, without a traceback
+        service = f"{ServiceEndpoint.parse(connection_string).origin} (from {CONNECTION_STRING})"
+    else:
+        emulator = start_emulator(options.host, options.emulator_port)
+        running.callback(emulator.stop)
+        connection_string = emulator.connection_string
+        create_app({"SIGNALR_CONNECTION_STRING": connection_string})
+        service = f"{emulator.url} (the emulator{_instead_of(options.emulator_port, emulator.port)})"
+    port = free_port(options.host, options.port)
+    web = running.enter_context(WebServer(options.host, port, {CONNECTION_STRING: connection_string}))
+    print(
+        "",
+        f"  Open      {web.url}{_instead_of(options.port, port, ' (', ')')}",
+        f"  Users     {', '.join(USERS)}; each with the password {DEMO_PASSWORD}",
+        f"  SignalR   {service}",
+        "  Stop      Ctrl-C",
+        "",
+        sep="\n",
+        flush=True,
+    )
+    web.wait()
+    raise ServerFailed("the web server ended")
+
+
+def _parse(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m demo",
+        description="Start a chat that signs its users on to SignalR, together with a SignalR service on this machine.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--host",
+        type=_address,
+        default="127.0.0.1",
+        metavar="ADDRESS",
+        help="the address of this machine to listen on (default 127.0.0.1: nobody else can connect)",
+    )
+    parser.add_argument(
+        "--port",
+        type=_port,
+        default=5000,
+        help="the page's port (default %(default)s); a free one is taken where it is in use",
+    )
+    parser.add_argument(
+        "--emulator-port",
+        type=_port,
+        default=8888,
+        metavar="PORT",
+        help="the SignalR service's port (default %(default)s); a free one is taken where it is in use",
+    )
+    return parser.parse_args(arguments)
+
+
+def _address(text: str) -> str:
+    try:
+        address = ipaddress.ip_address("127.0.0.1" if text == "localhost" else text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no IP address, such as 127.0.0.1") from None
+    if address.is_unspecified:
+        raise argparse.ArgumentTypeError(
+            f"{text} is every address of this machine and browsers can open only one: name that one"
+        )
+    return str(address)
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and int(text) <= 65_535):
+        raise argparse.ArgumentTypeError(f"{text!r} is no port: give a number from 0 (any free one) to 65535")
+    return int(text)
+
+
+def _instead_of(wanted: int, taken: int, before: str = ", ", after: str = "") -> str:
+    return f"{before}port {wanted} is in use{after}" if wanted not in (0, taken) else ""
+
+
+def _stop_on_signals() -> None:
+    """Let the signals that end a program end this one in an orderly way, as Ctrl-C does."""
+    signal.signal(signal.SIGINT, _interrupt)
+    signal.signal(signal.SIGTERM, _interrupt)
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:  # else: nohup
+        signal.signal(signal.SIGHUP, _interrupt)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())

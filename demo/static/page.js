@@ -1,0 +1,171 @@
+// The page: what is typed goes to the app and the hub, what they say is shown.
+
+import { call } from "./api.js";
+import { Chat } from "./chat.js";
+import { decodeToken, element, showToken } from "./token.js";
+
+const STATES = {
+  disconnected: "Not connected",
+  connecting: "Connecting…",
+  connected: "Connected",
+  reconnecting: "Connection lost, reconnecting…",
+};
+const TRANSPORTS = { WebSockets: "WebSockets", ServerSentEvents: "Server-Sent Events", LongPolling: "Long polling" };
+const REFUSED_BY = { app: "The app refused", service: "The SignalR service refused" };
+const KEPT_MESSAGES = 200;
+
+const at = (id) => document.getElementById(id);
+let bearerToken = null; // in this page's memory only: gone with the page
+let userId = null;
+
+const chat = new Chat(
+  { state: showState, token: showServiceToken, transport: showTransport, message: showMessage },
+  () => bearerToken,
+);
+
+// Who you are
+
+function showUser(user, method) {
+  at("sign-in").hidden = user !== null;
+  at("signed-in").hidden = user === null;
+  at("stranger").hidden = user !== null;
+  at("sign-in-title").textContent = user ? "Signed in" : "Sign in";
+  if (!user) return;
+  at("initial").textContent = user.name.slice(0, 1);
+  at("who").textContent = user.name;
+  at("address").textContent = user.email;
+  at("who-more").textContent = `${user.roles.join(", ")} · ${method}`;
+}
+
+async function signIn(form) {
+  const { name, password, method } = Object.fromEntries(new FormData(form));
+  const { user, accessToken } = await call("POST", method === "bearer" ? "/api/token" : "/api/session", {
+    body: { name, password },
+  });
+  bearerToken = accessToken ?? null;
+  form.elements.password.value = "";
+  await chat.disconnect();
+  showBearerToken();
+  showUser(user, bearerToken ? "bearer token" : "cookie session");
+  at("connect").elements.transport.focus();
+}
+
+async function signOut() {
+  await chat.disconnect();
+  await call("DELETE", "/api/session");
+  bearerToken = null;
+  showBearerToken();
+  showServiceToken(null);
+  showUser(null);
+  hideRefusal();
+  at("sign-in").elements.name.focus();
+}
+
+function showBearerToken() {
+  at("bearer-token").hidden = bearerToken === null;
+  if (bearerToken) showToken(at("bearer-token").querySelector("[data-token]"), bearerToken);
+}
+
+// The connection
+
+async function connect(form) {
+  hideRefusal();
+  try {
+    await chat.connect(form.elements.transport.value);
+  } catch (error) {
+    showRefusal(error);
+  }
+}
+
+function showState(state, detail) {
+  at("state").textContent = STATES[state];
+  at("state").dataset.state = state;
+  const connected = state === "connected";
+  const idle = state === "disconnected";
+  at("facts").hidden = !connected;
+  at("connect").elements.transport.disabled = !idle;
+  at("connect").querySelector("[type=submit]").hidden = !idle;
+  at("disconnect").hidden = idle;
+  if (connected) at("connection-id").textContent = detail;
+  if (idle && detail) showRefusal(detail);
+}
+
+function showTransport(name) {
+  at("transport-in-use").textContent = TRANSPORTS[name] ?? name;
+}
+
+function showServiceToken(token) {
+  at("service-token").hidden = token === null;
+  at("no-token").hidden = token !== null;
+  userId = token && (decodeToken(token).payload["asrs.s.uid"] ?? null);
+  at("user-id").textContent = userId ?? "none";
+  if (token) showToken(at("service-token").querySelector("[data-token]"), token);
+}
+
+function showRefusal(error) {
+  at("refusal-title").textContent = error.status ? `${REFUSED_BY[error.by]} (${error.status}):` : "The connection failed:";
+  at("refusal-reason").textContent = error.message;
+  at("refusal").hidden = false;
+}
+
+function hideRefusal() {
+  at("refusal").hidden = true;
+}
+
+// Messages
+
+function showMessage(from, text, to) {
+  const item = element("li", from === userId ? "own" : "");
+  const head = element("p", "muted");
+  head.append(element("strong", "", from === userId ? "you" : from), ` to ${to === null ? "everyone" : to === userId ? "you" : to}`);
+  head.append(element("time", "", new Date().toLocaleTimeString()));
+  item.append(head, element("p", "text", text));
+  const list = at("messages");
+  list.append(item);
+  while (list.children.length > KEPT_MESSAGES) list.firstElementChild.remove();
+  at("empty").hidden = true;
+  list.scrollTop = list.scrollHeight;
+}
+
+async function send(form) {
+  const { text, to } = Object.fromEntries(new FormData(form));
+  await call("POST", "/api/messages", { body: to === undefined ? { text } : { text, to }, bearer: bearerToken });
+  form.elements.text.value = "";
+  form.elements.text.focus();
+}
+
+// Wiring
+
+function onSubmit(id, action) {
+  const form = at(id);
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const button = form.querySelector("[type=submit]");
+    const problem = form.querySelector("[data-problem]");
+    if (problem) problem.textContent = "";
+    button.disabled = true;
+    try {
+      await action(form);
+    } catch (error) {
+      problem.textContent = error.message;
+    } finally {
+      button.disabled = false;
+    }
+  });
+}
+
+onSubmit("sign-in", signIn);
+onSubmit("connect", connect);
+onSubmit("send-all", send);
+onSubmit("send-user", send);
+at("sign-out").addEventListener("click", signOut);
+at("disconnect").addEventListener("click", () => chat.disconnect());
+for (const chip of document.querySelectorAll("[data-user]")) {
+  chip.addEventListener("click", () => {
+    const { name, password } = at("sign-in").elements;
+    name.value = chip.dataset.user;
+    password.value = chip.dataset.password;
+    at("sign-in").querySelector("[type=submit]").focus();
+  });
+}
+showUser((await call("GET", "/api/session")).user, "cookie session");

@@ -263,7 +263,7 @@ def test_the_service_token_of_another_service_is_refused(allow_anonymous: bool, 
 
 
 def test_an_echo_in_the_header_does_not_hide_the_querys_token() -> None:
-    """A page that was given a URL with a bearer token in it adds its echo to the header and goes on sending that URL."""
+    """A page that was given a URL with a token in it adds its echo to the header and goes on sending that URL."""
     good = bearer_headers("ada")["Authorization"].removeprefix("Bearer ")
     options = bringing(service_token(), "header") | {"query_string": f"access_token={good}"}
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from flask import Flask, Response, render_template, send_from_directory
+from flask import Flask, Response, current_app, render_template, send_from_directory
 from flask_login import LoginManager
 
 from demo import messages, sign_in
@@ -13,9 +13,6 @@ from demo.requests import add_security_headers, answer_errors
 from demo.users import DEMO_PASSWORD, USERS
 from flask_signalr import CookieAuth, SignalR, by_email, only
 from flask_signalr.config import Settings
-
-CLIENT = Path(__file__).parent / "node_modules/@microsoft/signalr/dist/browser"
-"""Where npm puts the official client. Nothing else of its folder is served."""
 
 DEFAULTS: Mapping[str, Any] = {
     "SESSION_COOKIE_NAME": "flask_signalr_demo",  # cookies know no ports: other apps of this host have theirs
@@ -25,6 +22,7 @@ DEFAULTS: Mapping[str, Any] = {
     "MAX_CONTENT_LENGTH": 16_384,
     "TRUSTED_HOSTS": ["localhost", "127.0.0.1", "[::1]"],  # a name that is rebound to this machine is another host
     "DEMO_TOKEN_LIFETIME": 600,
+    "DEMO_CLIENT": str(Path(__file__).parent / "node_modules/@microsoft/signalr/dist/browser/signalr.min.js"),
 }
 
 
@@ -34,8 +32,9 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     Its keys are new for every app unless they are configured: with a restart, everybody is signed out.
 
     Args:
-        config: Keys of Flask, ``SIGNALR_*``, ``DEMO_TOKEN_LIFETIME`` (seconds) and ``DEMO_TOKEN_KEY``. They win over
-            environment variables with the prefix ``FLASK_``, and these over the defaults.
+        config: Keys of Flask and ``SIGNALR_*``; ``DEMO_TOKEN_LIFETIME`` (seconds) and ``DEMO_TOKEN_KEY`` of the bearer
+            tokens; ``DEMO_CLIENT``, the file of the official client. They win over environment variables with the
+            prefix ``FLASK_``, and these over the defaults.
 
     Raises:
         ConfigurationError: A ``SIGNALR_*`` key is missing or malformed.
@@ -46,7 +45,8 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     app.config.from_mapping(config)
 
     LoginManager(app).user_loader(USERS.get)
-    schemes = [CookieAuth(), sign_in.token_auth(app.config["DEMO_TOKEN_KEY"])]
+    # A token is brought on purpose, a cookie comes along by itself: who brings both is whom the token names.
+    schemes = [sign_in.token_auth(app.config["DEMO_TOKEN_KEY"]), CookieAuth()]
     signalr = SignalR(app, auth=schemes, user_id_provider=by_email, claims_filter=only("role", "name"))
     signalr.hub("chat")
 
@@ -62,10 +62,11 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
 
 def page() -> str:
     """Return the page; without the client it says how to get it."""
-    has_client = (CLIENT / "signalr.min.js").is_file()
+    has_client = Path(current_app.config["DEMO_CLIENT"]).is_file()
     return render_template("page.html", has_client=has_client, users=USERS.values(), password=DEMO_PASSWORD)
 
 
 def signalr_client() -> Response:
     """Return the official client, as npm installed it."""
-    return send_from_directory(CLIENT, "signalr.min.js")
+    client = Path(current_app.config["DEMO_CLIENT"])
+    return send_from_directory(client.parent, client.name)

@@ -5,7 +5,7 @@ Hub methods will come in a later version of flask_signalr, and with them a clien
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 from urllib.parse import quote, urlencode
 
@@ -81,7 +81,7 @@ def _path(hub: str, recipient: str | None) -> str:
 
 
 def _call(
-    pool: urllib3.PoolManager, endpoint: ServiceEndpoint, path: str, application: str, body: dict[str, object]
+    pool: urllib3.PoolManager, endpoint: ServiceEndpoint, path: str, application: str, body: Mapping[str, object]
 ) -> None:
     """Make one REST call.
 

@@ -76,7 +76,7 @@ class WebServer:
         host, port = self._address
         granian = ["-m", "granian", "--interface=wsgi", f"--host={host}", f"--port={port}", "--blocking-threads=3"]
         granian += ["--log-level=warning", "--workers-kill-timeout=3", "--factory", "demo.app:create_app"]
-        self._process = subprocess.Popen(
+        self._process = subprocess.Popen(  # noqa: S603 -- this interpreter, with arguments of our own
             [sys.executable, *granian],
             cwd=ROOT,
             env=self._environment,

@@ -35,15 +35,22 @@ class User:
         return self.id
 
 
-_ADA, _BOB, _EVE, _NOBODY = (
+# Each the hash of the demo password with a salt of its own, and one of a password that nobody knows.
+_ADA = (
     "scrypt:32768:8:1$1VnseAAqxAtxnAEV$307ee08c147e63656c8f87b7669f426d0ac51cf65e045bde406838fe4792f56a"
-    "0a95edebd5c6227e6dbe1d8fb7127c0c67745d40b3058ba7517ef426b7e10bc2",
+    "0a95edebd5c6227e6dbe1d8fb7127c0c67745d40b3058ba7517ef426b7e10bc2"
+)
+_BOB = (
     "scrypt:32768:8:1$S2rwcyEChBB7QaRb$e17a850830bce4ddc3f43c8a0b7c9aa37127b0e37636e36d8224d4d5e599f51e"
-    "7d8f42f555fd5966e340b8e5753d20855639489493b1be442ece54a5439d78f1",
+    "7d8f42f555fd5966e340b8e5753d20855639489493b1be442ece54a5439d78f1"
+)
+_EVE = (
     "scrypt:32768:8:1$3xPHbkwWOmYEGIrx$48c517674dedc328b3b61ffa73c087e873ae96d1ed320d2536c361a5bd935e4d"
-    "faa2b1cfbee725430c0ea7238488c335218b6f8097d57552a89e6af20ae2e927",
+    "faa2b1cfbee725430c0ea7238488c335218b6f8097d57552a89e6af20ae2e927"
+)
+_NOBODY = (
     "scrypt:32768:8:1$ZEn9Tp6i8aUE2xxb$8f9fe09d0dbba0b0706f1e4e36d890fe88e9f392d0a024ef9b2d35cbe8e295c4"
-    "f11132f98d41126c63ac10f16424daf44bdb84b38cc6e636fefd3e357888c544",
+    "f11132f98d41126c63ac10f16424daf44bdb84b38cc6e636fefd3e357888c544"
 )
 
 USERS: Mapping[str, User] = {

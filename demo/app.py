@@ -1,7 +1,7 @@
 """The demo's app: a page, two ways to sign in, a hub, and a route that sends."""
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from flask_login import LoginManager
 from demo import messages, sign_in
 from demo.requests import add_security_headers, answer_errors
 from demo.users import DEMO_PASSWORD, USERS
-from flask_signalr import CookieAuth, SignalR, by_email, only
+from flask_signalr import AuthScheme, CookieAuth, SignalR, by_email, only
 from flask_signalr.config import Settings
 
 DEFAULTS: Mapping[str, Any] = {
@@ -26,7 +26,7 @@ DEFAULTS: Mapping[str, Any] = {
 }
 
 
-def create_app(config: Mapping[str, Any] | None = None) -> Flask:
+def create_app(config: Mapping[str, Any] | None = None, schemes: Sequence[AuthScheme] = ()) -> Flask:
     """Return the demo's app.
 
     Its keys are new for every app unless they are configured: with a restart, everybody is signed out.
@@ -35,6 +35,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
         config: Keys of Flask and ``SIGNALR_*``; ``DEMO_TOKEN_LIFETIME`` (seconds) and ``DEMO_TOKEN_KEY`` of the bearer
             tokens; ``DEMO_CLIENT``, the file of the official client. They win over environment variables with the
             prefix ``FLASK_``, and these over the defaults.
+        schemes: Who may connect and send; by default whoever signed in, by cookie or for a token.
 
     Raises:
         ConfigurationError: A ``SIGNALR_*`` key is missing or malformed.
@@ -45,8 +46,7 @@ def create_app(config: Mapping[str, Any] | None = None) -> Flask:
     app.config.from_mapping(config)
 
     LoginManager(app).user_loader(USERS.get)
-    # A token is brought on purpose, a cookie comes along by itself: who brings both is whom the token names.
-    schemes = [sign_in.token_auth(app.config["DEMO_TOKEN_KEY"]), CookieAuth()]
+    schemes = schemes or [CookieAuth(), sign_in.token_auth(app.config["DEMO_TOKEN_KEY"])]
     signalr = SignalR(app, auth=schemes, user_id_provider=by_email, claims_filter=only("role", "name"))
     signalr.hub("chat")
 

@@ -1,7 +1,7 @@
 """The demo over real sockets, and a page of another origin, for tests with a browser in front of them."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,7 @@ from flask import Flask, send_file
 from werkzeug.serving import make_server
 
 from demo.app import DEFAULTS, create_app
-from flask_signalr import ServiceEndpoint
+from flask_signalr import AuthScheme, ServiceEndpoint
 from flask_signalr.emulator import Emulator
 from tests.live import Negotiation, Recorder, Rest, read_record
 
@@ -41,17 +41,23 @@ class DemoSite:
 
 @contextmanager
 def demo_site(
-    emulator: Emulator, record: Path, *, change: Callable[[Flask], object] = lambda app: None, **config: Any
+    emulator: Emulator,
+    record: Path,
+    *,
+    schemes: Sequence[AuthScheme] = (),
+    change: Callable[[Flask], object] = lambda app: None,
+    **config: Any,
 ) -> Iterator[DemoSite]:
     """Run the demo's app.
 
     Args:
         emulator: Its service.
         record: Where its negotiate requests are written down.
+        schemes: Its auth schemes, if not its own ones.
         change: Called with the app before it runs.
         **config: Its other configuration.
     """
-    app = create_app({"SIGNALR_CONNECTION_STRING": emulator.connection_string, **config})
+    app = create_app({"SIGNALR_CONNECTION_STRING": emulator.connection_string, **config}, schemes)
     change(app)
     app.wsgi_app = Recorder(app.wsgi_app, record)  # type: ignore[method-assign]
     record.touch()

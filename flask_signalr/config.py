@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 
@@ -13,7 +13,7 @@ from flask_signalr.errors import ConfigurationError
 from flask_signalr.negotiation import check_application_name
 from flask_signalr.origins import parse_origins
 from flask_signalr.token_claims import StickyMode, TokenOptions, Transport
-from flask_signalr.tokens import TOKEN_LIMIT
+from flask_signalr.tokens import ALGORITHMS, TOKEN_LIMIT
 
 _PREFIX = "SIGNALR_"
 
@@ -34,6 +34,13 @@ class _Keys(msgspec.Struct, kw_only=True, rename=lambda field: _PREFIX + field.u
     handshake_timeout: Annotated[int, msgspec.Meta(ge=1, le=30)] = 15
     max_poll_interval: Annotated[int, msgspec.Meta(ge=1, le=300)] | None = None
     transports: list[Transport] | None = None
+
+
+_CHOICES = {
+    "SIGNALR_ACCESS_TOKEN_ALGORITHM": ALGORITHMS,
+    "SIGNALR_SERVER_STICKY_MODE": get_args(StickyMode),
+    "SIGNALR_TRANSPORTS": get_args(Transport),
+}
 
 
 @dataclass(frozen=True)
@@ -100,8 +107,11 @@ def _read(config: Mapping[str, Any]) -> _Keys:
     try:
         return msgspec.convert(given, _Keys, strict=False)
     except msgspec.ValidationError as exc:
-        fault, _, path = str(exc).partition(" - at `$.")
-        raise ConfigurationError(f"{path.rstrip('`')}: {fault}") from None
+        fault, _, place = str(exc).rpartition(" - at ")
+        path = place.rpartition("$.")[2].rstrip("`")
+        choices = _CHOICES.get(path.partition("[")[0])
+        remedy = f"; choose among {', '.join(choices)}" if choices else ""
+        raise ConfigurationError(f"{path}: {fault}{remedy}") from None
 
 
 def _endpoints(keys: _Keys) -> tuple[ServiceEndpoint, ...]:
@@ -113,18 +123,22 @@ def _endpoints(keys: _Keys) -> tuple[ServiceEndpoint, ...]:
     found = []
     if keys.connection_string:
         with _naming("SIGNALR_CONNECTION_STRING"):
-            found.append(ServiceEndpoint.parse(keys.connection_string))
+            found.append(_endpoint(keys.connection_string))
     for name, connection_string in keys.endpoints.items():
         with _naming(f"SIGNALR_ENDPOINTS[{name!r}]"):
-            found.append(ServiceEndpoint.parse(connection_string, name))
+            found.append(_endpoint(connection_string, name))
     with _naming("SIGNALR_ENDPOINTS"):
-        endpoints = merge_endpoints(found)
-    if without_key := [endpoint.url for endpoint in endpoints if endpoint.key is None]:
+        return merge_endpoints(found)
+
+
+def _endpoint(connection_string: str, name: str = "") -> ServiceEndpoint:
+    endpoint = ServiceEndpoint.parse(connection_string, name)
+    if endpoint.key is None:
         raise ConfigurationError(
-            f"the connection string of {without_key[0]} has an AuthType and no AccessKey to sign with: signing "
-            "through Microsoft Entra ID is not supported yet; use the connection string with AccessKey"
+            "it has an AuthType and no AccessKey to sign with: signing through Microsoft Entra ID is not supported "
+            "yet; use the connection string with AccessKey"
         )
-    return endpoints
+    return endpoint
 
 
 @contextmanager

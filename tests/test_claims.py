@@ -188,7 +188,7 @@ def test_a_claim_under_a_name_that_the_token_needs_travels_under_another(claim_t
 
 
 def test_the_reserved_names_are_those_of_the_sdk() -> None:
-    assert set(["aud", "exp", "iat", "nbf", "iss", "actort", "acr", "azp", "c_hash", "jti", "nonce"]) == RESERVED_TYPES
+    assert {"aud", "exp", "iat", "nbf", "iss", "actort", "acr", "azp", "c_hash", "jti", "nonce"} == RESERVED_TYPES
 
 
 @pytest.mark.parametrize("claim_type", ["Aud", "EXP", "audience", "roles", "asrs.u.aud", "at_hash", "auth_time"])

@@ -257,7 +257,9 @@ def test_what_is_no_token_is_refused(broken: str) -> None:
     assert "bearer token" in refusal(AUTH, broken)
 
 
-@pytest.mark.parametrize("header", [b"[]", b"7", b"null", b'"x"', b"{", b"\xff", b"[" * 10_000], ids=repr)
+@pytest.mark.parametrize(
+    "header", [b"[]", b"7", b"null", b'"x"', b"{", b"\xff", b"[" * 10_000], ids=lambda it: repr(it[:9])
+)
 def test_a_header_that_is_no_object_is_refused(header: bytes) -> None:
     assert refusal(AUTH, f"{segment(header)}.e30.AAAA") == "the bearer token is malformed"
 

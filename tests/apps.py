@@ -11,7 +11,7 @@ from werkzeug.test import TestResponse
 from flask_signalr import AuthScheme, Principal, SignalR
 from tests.signing import SECRET, token
 
-ACCESS_KEY = "an-access-key-that-only-tests-use-0123456789="
+ACCESS_KEY = "an-access-key-that-only-tests-use-0123456789-0123456789-0123456789="
 ENDPOINT = "https://chat.service.example"
 CONNECTION_STRING = f"Endpoint={ENDPOINT};AccessKey={ACCESS_KEY};Version=1.0;"
 OTHER_ENDPOINT = "https://other.service.example"

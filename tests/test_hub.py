@@ -1,0 +1,339 @@
+"""Hubs: user ids, the guard of user ids, warnings, and negotiating without a request."""
+
+import logging
+from typing import Any
+
+import jwt
+import pytest
+from flask import Flask
+
+from flask_signalr import (
+    ANONYMOUS,
+    AccessTokenTooLong,
+    InvalidClaim,
+    Principal,
+    SignalR,
+    TokenOptions,
+    everything,
+    only,
+)
+from flask_signalr.errors import ConfigurationError
+from flask_signalr.hub import Hub
+from tests.apps import (
+    ACCESS_KEY,
+    ENDPOINT,
+    OTHER_CONNECTION_STRING,
+    OTHER_ENDPOINT,
+    Says,
+    body,
+    create_app,
+    negotiate,
+    service_claims,
+)
+
+ADA = Principal("ada", {"email": "ada@example.org", "role": ["staff", "admin"]}, scheme="Test")
+NAMELESS = Principal(None, {"email": "ada@example.org", "role": ["staff"]}, scheme="Test")
+
+
+def app_with(principal: Principal | None = ADA, config: dict[str, Any] | None = None, **options: Any) -> Flask:
+    """Return an app whose hub ``chat`` takes everybody for this principal."""
+    signalr = SignalR(auth=[Says(principal)])
+    signalr.hub("chat", **options)
+    return create_app(signalr, **config or {})
+
+
+def mounted_hub(**options: Any) -> tuple[Hub, Flask]:
+    signalr = SignalR()
+    hub = signalr.hub("chat", **options)
+    return hub, create_app(signalr)
+
+
+def claims_of(token: str, endpoint: str = ENDPOINT, key: str = ACCESS_KEY) -> dict[str, Any]:
+    claims: dict[str, Any] = jwt.decode(token, key, ["HS256", "HS512"], audience=f"{endpoint}/client/?hub=chat")
+    return claims
+
+
+def warnings_in(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+
+
+# User ids.
+
+
+def test_a_user_id_is_what_the_provider_makes_of_the_principal() -> None:
+    claims = service_claims(negotiate(app_with(user_id_provider=lambda principal: f"user:{principal.name}")))
+
+    assert claims["asrs.s.uid"] == "user:ada"
+
+
+def test_a_client_cannot_name_its_own_user_id() -> None:
+    """User id forgery, by every way in which other systems take one."""
+    answer = app_with().test_client().post(
+        "/chat/negotiate?userId=bob&user_id=bob&asrs.s.uid=bob&nameid=bob",
+        headers={"X-MS-SignalR-UserId": "bob", "X-MS-CLIENT-PRINCIPAL-NAME": "bob", "X-User-Id": "bob"},
+        environ_overrides={"REMOTE_USER": "bob"},
+    )  # fmt: skip
+
+    assert service_claims(answer)["asrs.s.uid"] == "ada"
+    assert "bob" not in str(service_claims(answer))
+
+
+@pytest.mark.parametrize("returned", [7, b"ada", ["ada"], True, object()], ids=repr)
+def test_a_provider_that_returns_no_text_is_a_fault_of_the_app(returned: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """The number of a database row in a token would reach nobody: the service routes by text."""
+    answer = negotiate(app_with(user_id_provider=lambda _: returned))
+
+    assert answer.status_code == 500
+    assert "accessToken" not in answer.text
+    assert "the user_id_provider of hub 'chat' returned a" in caplog.text
+
+
+def test_a_provider_that_fails_connects_nobody() -> None:
+    def provider(principal: Principal) -> str:
+        raise LookupError(principal.name)
+
+    assert negotiate(app_with(user_id_provider=provider)).status_code == 500
+
+
+def test_an_open_hub_gives_strangers_no_user_id() -> None:
+    """All strangers with one id would be one user."""
+    claims = service_claims(negotiate(app_with(None, allow_anonymous=True)))
+
+    assert not [name for name in claims if name.startswith("asrs.s.")]
+
+
+# The guard of user ids.
+
+
+def test_taking_over_the_user_id_of_another_sign_in_fails() -> None:
+    """Account collision: two providers may both vouch for a name, and mean two people."""
+    asked: list[tuple[str, Principal]] = []
+
+    def guard(user_id: str, principal: Principal) -> bool:
+        asked.append((user_id, principal))
+        return principal.scheme == "Portal"
+
+    mine = negotiate(app_with(Principal("ada", scheme="Portal"), collision_guard=guard))
+    theirs = negotiate(app_with(ADA, collision_guard=guard))
+
+    assert service_claims(mine)["asrs.s.uid"] == "ada"
+    assert (theirs.status_code, "another sign-in" in body(theirs)["error"]) == (403, True)
+    assert asked == [("ada", Principal("ada", scheme="Portal")), ("ada", ADA)]
+
+
+def test_the_guard_is_not_asked_without_a_user_id() -> None:
+    def guard(user_id: str, principal: Principal) -> bool:
+        raise AssertionError
+
+    assert negotiate(app_with(NAMELESS, collision_guard=guard)).status_code == 200
+
+
+def test_a_guard_that_fails_connects_nobody() -> None:
+    def guard(user_id: str, principal: Principal) -> bool:
+        raise LookupError("the directory is gone")
+
+    assert negotiate(app_with(collision_guard=guard)).status_code == 500
+
+
+# Warnings.
+
+
+def test_a_sign_in_without_user_id_is_warned_of_once(caplog: pytest.LogCaptureFixture) -> None:
+    """The types of the claims tell which provider would have found one; their values are the user's."""
+    app = app_with(NAMELESS)
+
+    for _ in range(3):
+        assert "asrs.s.uid" not in service_claims(negotiate(app))
+
+    (warning,) = warnings_in(caplog)
+    assert "'chat'" in warning
+    assert "scheme Test" in warning
+    assert "email, role" in warning
+    assert "ada@example.org" not in warning
+    assert "staff" not in warning
+
+
+def test_a_principal_without_claims_is_warned_of_too(caplog: pytest.LogCaptureFixture) -> None:
+    negotiate(app_with(Principal(None, scheme="Test")))
+
+    (warning,) = warnings_in(caplog)
+    assert "(none)" in warning
+
+
+@pytest.mark.parametrize(
+    ("principal", "options"),
+    [(None, {"allow_anonymous": True}), (NAMELESS, {"allow_anonymous": True}), (ADA, {})],
+    ids=["stranger", "open hub", "has an id"],
+)
+def test_who_needs_no_user_id_is_not_warned_of(
+    principal: Principal | None, options: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    negotiate(app_with(principal, **options))
+
+    assert warnings_in(caplog) == []
+
+
+def test_each_hub_of_each_app_warns_for_itself(caplog: pytest.LogCaptureFixture) -> None:
+    signalr = SignalR(auth=[Says(NAMELESS)])
+    signalr.hub("chat")
+    signalr.hub("news")
+    for app in (create_app(signalr), create_app(signalr)):
+        for hub in ("chat", "news", "chat"):
+            negotiate(app, hub)
+
+    assert len(warnings_in(caplog)) == 4
+
+
+def test_a_long_token_is_warned_of_once_before_it_is_too_long(caplog: pytest.LogCaptureFixture) -> None:
+    """Groups grow: the warning comes while everybody still connects."""
+    app = app_with(Principal("ada", {"group": "x" * 2500, "role": "staff"}), claims_filter=everything)
+
+    for _ in range(3):
+        service_claims(negotiate(app))
+
+    (warning,) = warnings_in(caplog)
+    assert "group, role" in warning
+    assert "xxx" not in warning
+
+
+def test_the_configuration_says_what_a_long_token_is(caplog: pytest.LogCaptureFixture) -> None:
+    negotiate(app_with(config={"SIGNALR_ACCESS_TOKEN_WARNING_LENGTH": 100}))
+
+    assert len(warnings_in(caplog)) == 1
+
+
+# Negotiating without a request.
+
+
+def test_negotiate_outside_a_request_makes_what_a_client_needs() -> None:
+    """The Management SDK's ``NegotiateAsync``: for code that already knows whom it serves."""
+    hub, _app = mounted_hub()
+
+    access = hub.negotiate("ada", {"role": ["staff", "admin"], "age": 36}, lifetime=300)
+
+    claims = claims_of(access.token)
+    assert access.url == f"{ENDPOINT}/client/?hub=chat"
+    assert claims["asrs.s.uid"] == "ada"
+    assert (claims["role"], claims["age"]) == (["staff", "admin"], 36)
+    assert claims["exp"] - claims["iat"] == 300
+    assert access.to_dict() == {"url": access.url, "accessToken": access.token, "availableTransports": []}
+
+
+def test_negotiate_without_arguments_makes_an_anonymous_client() -> None:
+    hub, _app = mounted_hub()
+
+    claims = claims_of(hub.negotiate().token)
+
+    assert set(claims) == {"aud", "exp", "iat", "nbf"}
+    assert claims["exp"] - claims["iat"] == 3600
+
+
+def test_negotiate_needs_no_sign_in_and_no_filter() -> None:
+    """Its caller decides alone; the hub's other choices hold."""
+    hub, _app = mounted_hub(
+        auth=[Says(None)],
+        claims_filter=only("role"),
+        user_id_provider=lambda _: "nobody",
+        collision_guard=lambda *_: False,
+        access_token_lifetime=90,
+        access_token_algorithm="HS512",
+        token_options=TokenOptions(transports=("WebSockets",)),
+    )
+
+    access = hub.negotiate("ada", {"email": "ada@example.org"})
+
+    claims = claims_of(access.token)
+    assert (claims["asrs.s.uid"], claims["email"]) == ("ada", "ada@example.org")
+    assert (claims["exp"] - claims["iat"], claims["asrs.s.htt"]) == (90, "1")
+    assert jwt.get_unverified_header(access.token)["alg"] == "HS512"
+
+
+def test_negotiate_within_a_request_belongs_to_its_app() -> None:
+    """A login view may hand the connection out along with its own answer."""
+    signalr = SignalR()
+    hub = signalr.hub("chat")
+    one = create_app(signalr)
+    two = create_app(signalr, SIGNALR_CONNECTION_STRING=OTHER_CONNECTION_STRING)
+    for app in (one, two):
+        app.add_url_rule("/me", "me", lambda: hub.negotiate("ada").to_dict())
+
+    first, second = (body(app.test_client().get("/me")) for app in (one, two))
+
+    assert claims_of(first["accessToken"])["asrs.s.uid"] == "ada"
+    assert claims_of(second["accessToken"], OTHER_ENDPOINT, f"another-{ACCESS_KEY}")["asrs.s.uid"] == "ada"
+
+
+def test_negotiate_in_another_apps_context_takes_the_only_app_there_is() -> None:
+    hub, _app = mounted_hub()
+    other = create_app(SignalR())
+
+    for context in (other.app_context(), Flask(__name__).app_context()):
+        with context:
+            assert hub.negotiate().url.startswith(ENDPOINT)
+
+
+def test_negotiate_without_an_app_says_what_to_do() -> None:
+    with pytest.raises(ConfigurationError, match=r"not mounted in an app: call init_app\(app\)"):
+        SignalR().hub("chat").negotiate()
+
+
+def test_negotiate_with_several_apps_asks_which_one() -> None:
+    signalr = SignalR()
+    hub = signalr.hub("chat")
+    one, two = create_app(signalr), create_app(signalr, SIGNALR_CONNECTION_STRING=OTHER_CONNECTION_STRING)
+
+    with pytest.raises(ConfigurationError, match=r"several apps; use 'with app\.app_context\(\):'"):
+        hub.negotiate()
+
+    with two.app_context():
+        assert hub.negotiate().url.startswith(OTHER_ENDPOINT)
+    with one.app_context():
+        assert hub.negotiate().url.startswith(ENDPOINT)
+
+
+@pytest.mark.parametrize("lifetime", [0, -1])
+def test_negotiate_makes_no_token_that_has_expired(lifetime: int) -> None:
+    hub, _app = mounted_hub()
+
+    with pytest.raises(ConfigurationError, match="lifetime takes seconds, at least 1"):
+        hub.negotiate(lifetime=lifetime)
+
+
+@pytest.mark.parametrize("user_id", [7, b"ada", True], ids=repr)
+def test_negotiate_takes_no_number_for_a_user_id(user_id: Any) -> None:
+    """The usual mistake is ``user_id=user.id``; no message would ever arrive."""
+    hub, _app = mounted_hub()
+
+    with pytest.raises(TypeError, match="user_id takes a str"):
+        hub.negotiate(user_id)
+
+
+@pytest.mark.parametrize(
+    ("claims", "error"),
+    [
+        ({"asrs.s.uid": "bob"}, InvalidClaim),
+        ({"x": object()}, InvalidClaim),
+        ({"x": "y" * 5000}, AccessTokenTooLong),
+    ],
+    ids=["the service's own", "no JSON", "too long"],
+)
+def test_negotiate_refuses_claims_that_no_token_carries(claims: dict[str, Any], error: type[Exception]) -> None:
+    hub, _app = mounted_hub()
+
+    with pytest.raises(error):
+        hub.negotiate("ada", claims)
+
+
+def test_what_a_client_needs_does_not_show_its_token() -> None:
+    """A repr ends in logs and error reports."""
+    hub, app = mounted_hub()
+
+    access = hub.negotiate("ada")
+
+    assert access.token not in repr(access)
+    assert ACCESS_KEY not in repr(app.extensions["signalr"].hub("chat"))
+
+
+def test_nobody_is_no_principal_of_a_hub() -> None:
+    """`ANONYMOUS` has neither a name nor a scheme that would show in the token."""
+    assert (ANONYMOUS.name, ANONYMOUS.scheme, ANONYMOUS.is_authenticated) == (None, None, False)

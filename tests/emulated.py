@@ -126,5 +126,5 @@ async def emulating(**settings: Any) -> AsyncIterator[Wire]:
     """Run an emulator on a free port, with the key of these tests."""
     clock = Clock()
     chosen = EmulatorSettings(**{"host": "127.0.0.1", "port": 0, "access_keys": (KEY,), **settings})
-    async with running(chosen, clock=clock) as emulator, aiohttp.ClientSession() as session:
+    async with aiohttp.ClientSession() as session, running(chosen, clock=clock) as emulator:
         yield Wire(emulator, session, clock)

@@ -30,7 +30,7 @@ def build_app(service: Service, settings: EmulatorSettings, clock: Callable[[], 
     hosts = frozenset({*_LOOPBACK, settings.host, *settings.audience_hosts})
     check = TokenCheck(settings.access_keys, hosts, settings.port)
     clients = ClientEndpoint(service, check, settings, clock)
-    rest = RestEndpoint(service, check, clock)
+    rest = RestEndpoint(service, check, settings, clock)
     app = web.Application(middlewares=[answer_errors, answer_preflights], client_max_size=settings.message_limit)
     app.on_response_prepare.append(allow_origin)
     app.router.add_route("POST", "/client/negotiate", clients.negotiate)

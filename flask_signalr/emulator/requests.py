@@ -1,5 +1,6 @@
 """What is read from every request: the access token, single query parameters, the body."""
 
+import asyncio
 from typing import overload
 
 from aiohttp import web
@@ -44,17 +45,25 @@ def single(request: web.Request, name: str, default: str | None = None) -> str |
     return values[0] if values else default
 
 
-async def read_body(request: web.Request) -> bytes:
+async def read_body(request: web.Request, within: float) -> bytes:
     """Return the body of a request.
+
+    Args:
+        request: The request.
+        within: Seconds that its body may take to arrive. A client can stop in the midst of one, and one with broken
+            chunks never ends.
 
     Raises:
         BadRequest: It cannot be read to its end.
-        web.HTTPException: It is too long (413) or compressed (415).
+        web.HTTPException: It is too long (413), compressed (415) or too slow (408).
     """
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise web.HTTPUnsupportedMediaType(text="The body must not be compressed.")
     try:
-        return await request.read()
+        async with asyncio.timeout(within):
+            return await request.read()
+    except TimeoutError as exc:
+        raise web.HTTPRequestTimeout(text=f"The body did not arrive within {within:g} seconds.") from exc
     except web.HTTPRequestEntityTooLarge as exc:
         raise web.HTTPRequestEntityTooLarge(
             request.client_max_size, text=f"The body is longer than {request.client_max_size} bytes."

@@ -17,6 +17,7 @@ from flask_signalr.emulator.membership import Membership
 from flask_signalr.emulator.names import group_name, hub_name
 from flask_signalr.emulator.requests import access_token, read_body, single
 from flask_signalr.emulator.service import Service
+from flask_signalr.emulator.settings import EmulatorSettings
 from flask_signalr.emulator.tokens import TokenCheck
 from flask_signalr.errors import BadRequest
 from flask_signalr.messages import InvocationMessage
@@ -144,12 +145,16 @@ class RestEndpoint:
     Args:
         service: The service that the calls are for.
         check: The check of access tokens.
+        settings: The times to keep.
         clock: Returns the time in Unix seconds, for tokens.
     """
 
-    def __init__(self, service: Service, check: TokenCheck, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, service: Service, check: TokenCheck, settings: EmulatorSettings, clock: Callable[[], float]
+    ) -> None:
         self._service = service
         self._check = check
+        self._settings = settings
         self._clock = clock
 
     async def health(self, request: web.Request) -> web.Response:
@@ -164,7 +169,7 @@ class RestEndpoint:
         if single(request, "api-version") not in API_VERSIONS:
             raise BadRequest(f"The query parameter 'api-version' must be one of {', '.join(API_VERSIONS)}.")
         hub = hub_name(names["hub"], single(request, "application"))
-        body = await read_body(request)
+        body = await read_body(request, self._settings.body_within)
         now = asyncio.get_running_loop().time()
         return operation(Call(self._service, self._service.members(hub), names, request, body, now))
 

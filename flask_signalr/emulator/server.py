@@ -89,6 +89,7 @@ async def running(
         auto_decompress=False,
         max_line_size=_LONGEST_LINE,
         max_field_size=_LONGEST_LINE,
+        lingering_time=settings.close_within,
         shutdown_timeout=settings.close_within,
     )
     await runner.setup()
@@ -196,9 +197,7 @@ class Emulator:
     def _run(self) -> None:
         try:
             asyncio.run(self._serve())
-        except BaseException as exc:
-            if self._started.done():
-                raise
+        except EmulatorUnavailable as exc:
             self._started.set_exception(exc)
 
     async def _serve(self) -> None:

@@ -23,6 +23,7 @@ class EmulatorSettings:
         handshake_within: How long an opened connection waits for the handshake.
         keep_alive: A client that was sent nothing for so long is sent a ping.
         client_timeout: A client that sent nothing for so long is let go; long polling has ``poll_gap`` instead.
+        body_within: How long the body of a request may take to arrive.
         poll_timeout: How long a poll waits for messages.
         poll_gap: How long a long-polling client may stay away between two polls.
         close_within: How long a closing connection may take to deliver its last messages.
@@ -45,6 +46,7 @@ class EmulatorSettings:
     handshake_within: float = 15
     keep_alive: float = 15
     client_timeout: float = 30
+    body_within: float = 30
     poll_timeout: float = 90
     poll_gap: float = 5
     close_within: float = 2

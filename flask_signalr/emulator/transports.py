@@ -76,13 +76,11 @@ class ClientEndpoint:
             return await self._poll(connection)
         self._service.open(connection, wanted, _now())
         logger.info("%s opened over %s", _shown(connection), wanted.value)
-        match wanted:
-            case ClientTransport.WEBSOCKETS:
-                return await self._websocket(request, connection)
-            case ClientTransport.SERVER_SENT_EVENTS:
-                return await self._events(request, connection)
-            case ClientTransport.LONG_POLLING:
-                return web.Response(headers=_NOT_STORED)
+        if wanted is ClientTransport.WEBSOCKETS:
+            return await self._websocket(request, connection)
+        if wanted is ClientTransport.SERVER_SENT_EVENTS:
+            return await self._events(request, connection)
+        return web.Response(headers=_NOT_STORED)
 
     async def post(self, request: web.Request) -> web.Response:
         """Answer ``POST /client/``: messages of a client whose transport only carries the service's."""
@@ -93,7 +91,7 @@ class ClientEndpoint:
             )
         if connection.transport is None:
             raise BadRequest("The connection is not open yet: open it with GET.")
-        body = await read_body(request)
+        body = await read_body(request, self._settings.body_within)
         if connection.phase not in {Phase.OPENED, Phase.CONNECTED}:
             raise _no_connection()
         self._service.receive(connection, body, _now())
@@ -133,9 +131,9 @@ class ClientEndpoint:
                     self._service.receive(connection, frame.data.encode(), _now())
                 elif frame.type is WSMsgType.BINARY:
                     self._service.receive(connection, frame.data, _now())
+            return socket
         finally:
             await self._finish(writer, connection)
-        return socket
 
     async def _finish(self, writer: asyncio.Task[None], connection: Connection) -> None:
         """Let the last words of a closed connection out, and forget it."""
@@ -221,10 +219,8 @@ async def _write_frames(request: web.Request, connection: Connection, socket: we
     with suppress(ConnectionError):
         async with aclosing(_outgoing(request, connection)) as chunks:
             async for chunk in chunks:
-                if connection.protocol is None or connection.protocol.transfer_format is TransferFormat.TEXT:
-                    await socket.send_str(chunk.decode())
-                else:
-                    await socket.send_bytes(chunk)
+                is_binary = connection.protocol and connection.protocol.transfer_format is TransferFormat.BINARY
+                await socket.send_frame(chunk, WSMsgType.BINARY if is_binary else WSMsgType.TEXT)
         await socket.close()
 
 

@@ -135,13 +135,16 @@ def rename(new_types: Mapping[str, str], claims_filter: ClaimsFilter | None = No
     """Return a filter that renames claim types and lets pass what another filter chooses.
 
     Args:
-        new_types: Old type to new type.
+        new_types: Old type, under its long .NET name or its short one, to new type.
         claims_filter: What passes, seen before the renaming; without it exactly the renamed claims.
     """
     chosen = claims_filter or only(*new_types)
     names = dict(new_types)
 
+    def new_name(known: str) -> str:
+        return names.get(known) or names.get(short_name(known), known)
+
     def renamed(principal: Principal) -> Claims:
-        return Claims(tuple((names.get(known, known), value) for known, value in chosen(principal)))
+        return Claims(tuple((new_name(known), value) for known, value in chosen(principal)))
 
     return renamed

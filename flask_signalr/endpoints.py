@@ -95,6 +95,8 @@ class EndpointRouter:
         Source: Azure/azure-signalr:src/Microsoft.Azure.SignalR/EndpointRouters/DefaultEndpointRouter.cs.
         """
         count = len(endpoints)
+        if count == 1:
+            return endpoints[0]
         if count == 0:
             raise NoServiceEndpoint("no service endpoint is available, please try again later")
         if endpoints[-1].type == "secondary":

@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, quote_plus
+
+import msgspec
 
 from flask_signalr.claims import ClaimValue
 from flask_signalr.endpoints import ServiceEndpoint
@@ -12,8 +13,7 @@ from flask_signalr.errors import ConfigurationError
 from flask_signalr.tokens import sign_access_token
 
 
-@dataclass(frozen=True, slots=True)
-class ClientAccess:
+class ClientAccess(msgspec.Struct, frozen=True):
     """What a client needs to connect to the service.
 
     Attributes:
@@ -22,7 +22,10 @@ class ClientAccess:
     """
 
     url: str
-    token: str = field(repr=False)
+    token: str
+
+    def __repr__(self) -> str:
+        return f"ClientAccess(url={self.url!r})"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the answer to a negotiate request, as SignalR clients read it."""

@@ -1,7 +1,7 @@
 """Signing the JWTs that the service asks for. What a caller brings is verified by PyJWT, elsewhere."""
 
 import hashlib
-from base64 import urlsafe_b64encode
+from binascii import b2a_base64
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -42,13 +42,13 @@ class SigningKey:
 
     def sign(self, payload: bytes, algorithm: str) -> str:
         """Return the compact JWT (RFC 7519) of a payload, which must be JSON."""
-        signing_input = self._headers[algorithm] + urlsafe_b64encode(payload).rstrip(b"=")
+        signing_input = self._headers[algorithm] + _base64url(payload)
         inner, outer = self._states[algorithm]
         inner = inner.copy()
         inner.update(signing_input)
         outer = outer.copy()
         outer.update(inner.digest())
-        return (signing_input + b"." + urlsafe_b64encode(outer.digest()).rstrip(b"=")).decode()
+        return (signing_input + b"." + _base64url(outer.digest())).decode()
 
     def __repr__(self) -> str:
         return f"SigningKey(key_id={self.key_id!r})"
@@ -102,9 +102,17 @@ def _hmac_states(new_hash: Callable[[bytes], Any], key: bytes) -> tuple[Any, Any
     return new_hash(bytes(byte ^ 0x36 for byte in block)), new_hash(bytes(byte ^ 0x5C for byte in block))
 
 
+_URL_ALPHABET = bytes.maketrans(b"+/", b"-_")
+
+
+def _base64url(octets: bytes) -> bytes:
+    """Encode as RFC 7515 §2 asks: base64url without padding."""
+    return b2a_base64(octets, newline=False).translate(_URL_ALPHABET, b"=")
+
+
 def _header(algorithm: str, key_id: str | None) -> bytes:
     header = {"alg": algorithm, "typ": "JWT"} | ({"kid": key_id} if key_id else {})
-    return urlsafe_b64encode(_encode_json(header)).rstrip(b"=") + b"."
+    return _base64url(_encode_json(header)) + b"."
 
 
 def _unwritable(payload: Mapping[str, Any]) -> InvalidClaim:

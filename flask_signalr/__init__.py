@@ -2,6 +2,7 @@
 
 from flask_signalr.auth.bearer import BearerAuth
 from flask_signalr.auth.cookie import CookieAuth, user_principal
+from flask_signalr.auth.key_set import KeyFetching
 from flask_signalr.auth.scheme import AuthScheme
 from flask_signalr.claims import Claims
 from flask_signalr.endpoints import EndpointRouter, ServiceEndpoint
@@ -58,6 +59,7 @@ __all__ = [
     "HubOptions",
     "IdentityProviderUnavailable",
     "InvalidClaim",
+    "KeyFetching",
     "MissingExtra",
     "NoServiceEndpoint",
     "OriginNotAllowed",

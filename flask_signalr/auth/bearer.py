@@ -33,7 +33,7 @@ _ABOUT_THE_TOKEN = frozenset({"exp", "nbf", "iat", "jti", "aud", "nonce", "at_ha
 _DEFAULT_FETCHING = KeyFetching()
 
 
-class TokenOptions(TypedDict, total=False):
+class BearerOptions(TypedDict, total=False):
     """Keywords that `BearerAuth` and its two other constructors share; their meaning is told there."""
 
     algorithms: Sequence[str] | None
@@ -95,7 +95,7 @@ class BearerAuth(AuthScheme):
         issuer: str,
         audience: str | Sequence[str],
         fetching: KeyFetching = _DEFAULT_FETCHING,
-        **options: Unpack[TokenOptions],
+        **options: Unpack[BearerOptions],
     ) -> Self:
         """Return a scheme for tokens that a JSON Web Key Set verifies (RFC 7517).
 
@@ -123,7 +123,7 @@ class BearerAuth(AuthScheme):
         *,
         audience: str | Sequence[str],
         fetching: KeyFetching = _DEFAULT_FETCHING,
-        **options: Unpack[TokenOptions],
+        **options: Unpack[BearerOptions],
     ) -> Self:
         """Return a scheme for the tokens of an OpenID Connect provider, whose keys are found by discovery.
 
@@ -154,7 +154,7 @@ class BearerAuth(AuthScheme):
         issuer: str,
         audience: str | Sequence[str],
         fetching: KeyFetching,
-        options: TokenOptions,
+        options: BearerOptions,
     ) -> Self:
         for keyword, value in (("issuer", issuer), ("audience", audience)):
             if value is None:

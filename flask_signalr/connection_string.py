@@ -59,7 +59,7 @@ def parse_connection_string(text: str) -> ConnectionString:
 
     Raises:
         ConfigurationError: It is malformed. The texts begin as the SDK's and never show a secret. The SDK lets pass
-            what is refused here: control characters, URLs with a user, a query or port 0.
+            what is refused here: control characters, URLs with a user, a query, a space or port 0.
 
     Source: Azure/azure-signalr:src/Microsoft.Azure.SignalR.Common/Utilities/ConnectionStringParser.cs.
     """
@@ -142,7 +142,8 @@ def _http_url(text: str) -> SplitResult | None:
         port = url.port
     except ValueError:  # also a UnicodeError of a host name
         return None
-    odd_parts = url.username or url.password or url.query or url.fragment
+    # A space comes of a forgotten semicolon: the access key would be a part of the URL that each client gets.
+    odd_parts = url.username or url.password or url.query or url.fragment or " " in url.path
     if url.scheme not in _DEFAULT_PORTS or odd_parts or port == 0 or not _HOST.fullmatch(host):
         return None
     netloc = host if port in (None, _DEFAULT_PORTS[url.scheme]) else f"{host}:{port}"

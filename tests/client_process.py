@@ -153,8 +153,7 @@ class Client:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._process.order(self._name, "stop", {})
-        while self._process.next_event(self._name)["event"] != "stopped":
-            pass
+        self.wait_for("stopped")
 
     def call(self) -> str | None:
         """Call a hub method and return the error that it is answered with."""
@@ -168,6 +167,12 @@ class Client:
         found = self._process.next_event(self._name)
         assert found["event"] == event, found
         self.id = found.get("id") or self.id
+        return found
+
+    def wait_for(self, event: str) -> dict[str, Any]:
+        """Return the next event of this kind; others before it do not matter."""
+        while (found := self._process.next_event(self._name))["event"] != event:
+            pass
         return found
 
     def message(self) -> tuple[Any, ...]:

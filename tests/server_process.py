@@ -21,7 +21,7 @@ APP = "tests.live:create_app()"
 ARGUMENTS = {
     "werkzeug": ["flask", "--app", APP, "run", "--port", "{port}", "--debug", "--no-reload"],
     "gunicorn": [
-        *("gunicorn", "--bind", "127.0.0.1:{port}", "--threads", "8", "--no-control-socket"),
+        *("gunicorn", "--bind", "127.0.0.1:{port}", "--threads", "8", "--no-control-socket", "--graceful-timeout", "1"),
         *("--access-logfile", "-", "--log-level", "debug", "--capture-output", APP),
     ],
     "granian": [

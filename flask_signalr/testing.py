@@ -17,7 +17,7 @@ from flask_signalr.emulator.service import Service
 from flask_signalr.emulator.settings import EmulatorSettings
 from flask_signalr.emulator.tokens import ClientIdentity, TokenCheck
 from flask_signalr.errors import AccessTokenRefused, NegotiationRefused
-from flask_signalr.messages import CloseMessage, HandshakeRequest, InvocationMessage
+from flask_signalr.messages import HandshakeRequest, InvocationMessage
 from flask_signalr.protocol import HUB_PROTOCOLS, MessageReader, encode_handshake
 
 _JSON = HUB_PROTOCOLS["json"]
@@ -87,7 +87,8 @@ class FakeService:
         answer = response.get_json(silent=True)
         answer = answer if isinstance(answer, dict) else {}
         if response.status_code != 200 or "error" in answer or not {"url", "accessToken"} <= answer.keys():
-            error = answer.get("error") or response.get_data(as_text=True)[:500] or response.status
+            shown = sorted(answer) or response.get_data(as_text=True)[:200]  # never the values: one may be a token
+            error = answer.get("error") or f"this is no negotiation: {shown!r}"
             raise NegotiationRefused(response.status_code, str(error))
         return answer
 
@@ -119,12 +120,10 @@ class FakeConnection:
 
     Attributes:
         received: What the service has called so far: the method and its arguments, in one tuple each.
-        closed: The service's last word, once it closed the connection.
     """
 
     def __init__(self, service: Service, connection: Connection, clock: Callable[[], float]) -> None:
         self.received: list[tuple[Any, ...]] = []
-        self.closed: CloseMessage | None = None
         self._service = service
         self._connection = connection
         self._clock = clock
@@ -154,8 +153,5 @@ class FakeConnection:
         self._service.drop(self._connection, self._clock())
 
     def _read(self) -> None:
-        for message in self._reader.feed(self._connection.take()):
-            if isinstance(message, InvocationMessage):
-                self.received.append((message.target, *message.arguments))
-            elif isinstance(message, CloseMessage):
-                self.closed = message
+        messages = self._reader.feed(self._connection.take())
+        self.received += [(each.target, *each.arguments) for each in messages if isinstance(each, InvocationMessage)]

@@ -1,0 +1,228 @@
+"""FakeService: tests of an app's real-time side read as specifications."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from flask import Flask, Request, Response, request, session
+
+from flask_signalr import AuthScheme, CookieAuth, Principal, SignalR, everything
+from flask_signalr.errors import AccessTokenRefused, AuthenticationFailed, NegotiationRefused, ProtocolError
+from flask_signalr.testing import FakeService
+
+KEY = "an-access-key-that-only-tests-use-0123456789-0123456789-0123456789="
+CONNECTION_STRING = f"Endpoint=https://chat.service.example;AccessKey={KEY};Version=1.0;"
+
+
+class NameAuth(AuthScheme):
+    """Believes the header X-User."""
+
+    def authenticate(self, request: Request) -> Principal | None:
+        name = request.headers.get("X-User")
+        if name == "nobody":
+            raise AuthenticationFailed("nobody is not allowed")
+        return Principal(name, {"role": ["staff", "admin"]}) if name else None
+
+
+def create_app(url_prefix: str | None = None, **config: Any) -> Flask:
+    app = Flask(__name__)
+    app.config.update({"SIGNALR_CONNECTION_STRING": CONNECTION_STRING, **config})
+    signalr = SignalR(auth=[NameAuth()])
+    signalr.hub("chat", claims_filter=everything)
+    signalr.hub("news")
+    signalr.init_app(app, **({"url_prefix": url_prefix} if url_prefix else {}))
+    return app
+
+
+def as_user(name: str) -> Mapping[str, str]:
+    return {"X-User": name}
+
+
+@pytest.fixture
+def service() -> FakeService:
+    return FakeService(create_app())
+
+
+def test_a_connection_is_the_user_that_the_app_signed_in(service: FakeService) -> None:
+    ada = service.connect("chat", headers=as_user("ada"))
+
+    assert ada.user_id == "ada"
+    assert ada.claims["role"] == ["staff", "admin"]
+    assert ada.claims["aud"] == "https://chat.service.example/client/?hub=chat"
+    assert ada.received == []
+
+
+def test_a_message_to_all_reaches_every_connection_of_the_hub(service: FakeService) -> None:
+    ada, bob = (service.connect("chat", headers=as_user(name)) for name in ("ada", "bob"))
+    elsewhere = service.connect("news", headers=as_user("ada"))
+
+    service.send_to_all("chat", "newMessage", "ada", {"text": "hello"})
+
+    assert ada.received == bob.received == [("newMessage", "ada", {"text": "hello"})]
+    assert elsewhere.received == []
+
+
+def test_a_message_to_a_user_reaches_that_users_connections(service: FakeService) -> None:
+    phone, laptop = (service.connect("chat", headers=as_user("ada")) for _ in range(2))
+    bob = service.connect("chat", headers=as_user("bob"))
+
+    service.send_to_user("chat", "ada", "first")
+    service.send_to_user("chat", "ada", "second", 2)
+
+    assert phone.received == laptop.received == [("first",), ("second", 2)]
+    assert bob.received == []
+    assert phone.connection_id != laptop.connection_id
+
+
+def test_a_message_to_a_group_reaches_its_members(service: FakeService) -> None:
+    ada, bob = (service.connect("chat", headers=as_user(name)) for name in ("ada", "bob"))
+
+    service.add_to_group("chat", "lobby", ada)
+    service.send_to_group("chat", "lobby", "welcome")
+
+    assert ada.received == [("welcome",)]
+    assert bob.received == []
+
+
+def test_a_connection_of_another_hub_cannot_join(service: FakeService) -> None:
+    ada = service.connect("news", headers=as_user("ada"))
+
+    with pytest.raises(ValueError, match="is not in hub 'chat'"):
+        service.add_to_group("chat", "lobby", ada)
+
+
+def test_a_connection_that_left_hears_nothing(service: FakeService) -> None:
+    ada = service.connect("chat", headers=as_user("ada"))
+
+    ada.close()
+    service.send_to_all("chat", "x")
+
+    assert ada.received == []
+
+
+def test_a_test_may_send_any_amount(service: FakeService) -> None:
+    """What is received is taken at once, so the bound of a real client's outbox is never met."""
+    ada = service.connect("chat", headers=as_user("ada"))
+
+    for _ in range(5):
+        service.send_to_all("chat", "x", "x" * 1_000_000)
+
+    assert len(ada.received) == 5
+
+
+def test_what_no_client_could_read_fails_in_the_test_too(service: FakeService) -> None:
+    service.connect("chat", headers=as_user("ada"))
+
+    with pytest.raises(ProtocolError):
+        service.send_to_all("chat", "x", 2**70)
+
+
+@pytest.mark.parametrize(
+    ("hub", "headers", "status", "error"),
+    [
+        ("chat", {}, 401, "sign"),
+        ("chat", {"X-User": "nobody"}, 401, "nobody is not allowed"),
+        ("other", {"X-User": "ada"}, 404, "no hub of this name"),
+        ("chat", {"X-User": "ada", "Origin": "https://evil.example"}, 403, "SIGNALR_ALLOWED_ORIGINS"),
+    ],
+    ids=["stranger", "refused", "unknown hub", "foreign page"],
+)
+def test_a_refusal_says_why(service: FakeService, hub: str, headers: dict[str, str], status: int, error: str) -> None:
+    with pytest.raises(NegotiationRefused) as caught:
+        service.connect(hub, headers=headers)
+
+    assert caught.value.status == status
+    assert error in caught.value.error
+    assert str(status) in str(caught.value)
+
+
+def test_an_answer_that_is_no_negotiation_is_shown() -> None:
+    """A wrong prefix ends in the app's own pages."""
+    service = FakeService(create_app(), path_prefix="/nowhere")
+
+    with pytest.raises(NegotiationRefused, match=r"404: this is no negotiation: .*Not Found"):
+        service.connect("chat", headers=as_user("ada"))
+
+
+def answered_with(answer: Any) -> FakeService:
+    """Return the service of an app whose negotiate is answered by somebody else."""
+    app = create_app()
+
+    @app.before_request
+    def intercept() -> Any:
+        return answer
+
+    return FakeService(app)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [{"accessToken": "secret"}, {"error": "full"}, [], Response("sign in, please")],
+    ids=["half", "error", "list", "page"],
+)
+def test_status_200_alone_is_no_negotiation(answer: Any) -> None:
+    with pytest.raises(NegotiationRefused) as caught:
+        answered_with(answer).connect("chat")
+
+    assert caught.value.status == 200
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["https://evil.example/client/?hub=chat", "https://chat.service.example.evil.example/client/?hub=chat", ""],
+)
+def test_a_client_sent_to_a_strange_service_is_noticed(url: str) -> None:
+    with pytest.raises(AccessTokenRefused, match="no service endpoint of the app"):
+        answered_with({"url": url, "accessToken": "x"}).connect("chat")
+
+
+def test_a_token_that_the_service_would_refuse_is_noticed() -> None:
+    with pytest.raises(AccessTokenRefused, match="not a JSON Web Token"):
+        answered_with({"url": "https://chat.service.example/client/?hub=chat", "accessToken": "x"}).connect("chat")
+
+
+def test_a_token_that_has_expired_is_noticed() -> None:
+    service = FakeService(create_app(), clock=lambda: 10_000_000_000)
+
+    with pytest.raises(AccessTokenRefused, match="expired"):
+        service.connect("chat", headers=as_user("ada"))
+
+
+def test_an_app_that_is_mounted_elsewhere() -> None:
+    service = FakeService(create_app("/realtime"), path_prefix="/realtime")
+
+    assert service.connect("chat", headers=as_user("ada")).user_id == "ada"
+
+
+def test_an_application_name_and_a_client_endpoint_are_followed() -> None:
+    connection_string = f"{CONNECTION_STRING}ClientEndpoint=https://front.example/signalr;Port=8443"
+    app = create_app(SIGNALR_CONNECTION_STRING=connection_string, SIGNALR_APPLICATION_NAME="Shop")
+    service = FakeService(app)
+
+    ada = service.connect("chat", headers=as_user("ada"))
+    service.send_to_user("chat", "ada", "x")
+
+    assert ada.claims["aud"] == "https://chat.service.example/client/?hub=shop_chat"
+    assert ada.received == [("x",)]
+
+
+def test_a_test_client_that_signed_in_before_is_used() -> None:
+    """Its cookies come along, as the page's do."""
+    app = Flask(__name__)
+    app.config.update({"SIGNALR_CONNECTION_STRING": CONNECTION_STRING, "SECRET_KEY": "of-the-session"})
+    signalr = SignalR(app, auth=[CookieAuth(lambda: session.get("user"))])
+    signalr.hub("chat")
+
+    @app.post("/sign-in")
+    def sign_in() -> str:
+        session["user"] = request.form["user"]
+        return "welcome"
+
+    client = app.test_client()
+    client.post("/sign-in", data={"user": "ada"})
+    service = FakeService(app)
+
+    assert service.connect("chat", client=client).user_id == "ada"
+    with pytest.raises(NegotiationRefused):
+        service.connect("chat")

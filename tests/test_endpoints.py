@@ -1,0 +1,213 @@
+"""Service endpoints: what a connection string leads to, merging, and the choice among several."""
+
+import dataclasses
+import re
+from collections.abc import Sequence
+
+import pytest
+
+from flask_signalr.endpoints import DEFAULT_ROUTER, EndpointRouter, ServiceEndpoint, merge_endpoints
+from flask_signalr.errors import ConfigurationError, NoServiceEndpoint
+from flask_signalr.principal import ANONYMOUS, Principal
+
+KEY = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEFGH"
+
+
+def endpoint(url: str = "https://a", name: str = "", more: str = "", key: str = KEY) -> ServiceEndpoint:
+    return ServiceEndpoint.parse(f"Endpoint={url};AccessKey={key};{more}", name)
+
+
+# One endpoint.
+
+
+def test_an_endpoint_has_the_urls_of_its_connection_string() -> None:
+    parsed = endpoint("https://a:8443/x", more="ClientEndpoint=https://b;ServerEndpoint=https://c/y")
+
+    assert parsed.url == "https://a:8443/x/"
+    assert parsed.audience_base_url == "https://a/"
+    assert parsed.client_base_url == "https://b/"
+    assert parsed.server_base_url == "https://c/y/"
+    assert parsed.access_key == KEY
+    assert parsed.key is not None
+
+
+def test_clients_and_servers_use_the_endpoint_unless_told_otherwise() -> None:
+    parsed = endpoint("https://a:8443/x")
+
+    assert parsed.client_base_url == parsed.server_base_url == "https://a:8443/x/"
+
+
+def test_an_endpoint_of_entra_id_has_no_key() -> None:
+    parsed = ServiceEndpoint.parse("Endpoint=https://a;AuthType=azure.msi;ClientId=c")
+
+    assert (parsed.access_key, parsed.key) == (None, None)
+    assert parsed.credential is not None
+    assert parsed.credential.client_id == "c"
+
+
+@pytest.mark.parametrize(
+    ("suffixed", "name", "endpoint_type"),
+    [
+        ("", "", "primary"),
+        ("foo", "foo", "primary"),
+        ("foo:primary", "foo", "primary"),
+        ("foo:secondary", "foo", "secondary"),
+        ("foo:SECONDARY", "foo", "secondary"),
+        ("foo:bar", "foo:bar", "primary"),
+        (":bar", ":bar", "primary"),
+        (":", ":", "primary"),
+        (":primary", "", "primary"),
+        (":secondary", "", "secondary"),
+        ("a:b:secondary", "a:b", "secondary"),
+        ("secondary", "secondary", "primary"),
+        ("foo: secondary", "foo: secondary", "primary"),
+    ],
+    ids=repr,
+)
+def test_the_suffix_of_a_name_is_the_endpoints_type(suffixed: str, name: str, endpoint_type: str) -> None:
+    """Source: Azure/azure-signalr, ServiceEndpointFacts.cs."""
+    parsed = endpoint(name=suffixed)
+
+    assert (parsed.name, parsed.type) == (name, endpoint_type)
+
+
+@pytest.mark.parametrize(
+    ("url", "origin"),
+    [
+        ("http://aaa:80", "http://aaa"),
+        ("http://aaa:500", "http://aaa:500"),
+        ("HTTPS://AAA", "https://aaa"),
+        ("https://aaa:443/", "https://aaa"),
+        ("https://localhost/foo/", "https://localhost"),
+        ("http://[::1]:8888/p", "http://[::1]:8888"),
+    ],
+)
+def test_the_origin_has_a_port_and_no_path(url: str, origin: str) -> None:
+    assert endpoint(url).origin == origin
+
+
+def test_a_malformed_connection_string_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match=r"accesskey is required\."):
+        ServiceEndpoint.parse("Endpoint=https://a;Version=1.0")
+
+
+def test_no_repr_shows_the_key() -> None:
+    secret = ServiceEndpoint.parse(f"Endpoint=https://a;AuthType=azure.app;ClientId=c;TenantId=t;ClientSecret={KEY}")
+
+    for value in (endpoint(), secret, [endpoint()], {"east": endpoint()}):
+        assert KEY not in repr(value)
+        assert KEY not in f"{value}"
+
+
+def test_an_endpoint_cannot_be_changed() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        endpoint().url = "https://b/"  # type: ignore[misc]
+
+
+def test_equal_endpoints_are_one_in_a_set() -> None:
+    assert len({endpoint(), endpoint(), endpoint(name="other"), endpoint(key=KEY[1:])}) == 3
+
+
+# Several.
+
+
+def names(endpoints: Sequence[ServiceEndpoint]) -> list[str]:
+    return [f"{one.name}:{one.type}" for one in endpoints]
+
+
+def test_primary_endpoints_come_first_each_kind_in_its_order() -> None:
+    given = [
+        endpoint("https://a", "a:secondary"),
+        endpoint("https://b", "b"),
+        endpoint("https://c", "c:secondary"),
+        endpoint("https://d", "d"),
+    ]
+
+    assert names(merge_endpoints(given)) == ["b:primary", "d:primary", "a:secondary", "c:secondary"]
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        (["x", "x"], ["x:primary"]),
+        (["x", "y"], ["x:primary"]),
+        (["x:secondary", "y"], ["y:primary"]),
+        (["x", "y:secondary"], ["x:primary"]),
+        (["x:secondary", "y", "z"], ["y:primary"]),
+    ],
+)
+def test_of_one_instance_described_twice_the_primary_one_stays_else_the_first(
+    given: list[str], kept: list[str]
+) -> None:
+    assert names(merge_endpoints(endpoint("https://a", name) for name in given)) == kept
+
+
+def test_one_instance_is_recognised_by_scheme_host_and_port() -> None:
+    same = [endpoint("https://a"), endpoint("HTTPS://A:443/path"), endpoint(key=KEY[1:])]
+    others = [endpoint("http://a"), endpoint("https://a:8443"), endpoint("https://b")]
+
+    assert len(merge_endpoints(same)) == 1
+    assert len(merge_endpoints(same + others)) == 4
+
+
+def test_no_endpoint_at_all_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match=r"^No connection string was specified\.$"):
+        merge_endpoints([])
+
+
+def test_secondary_endpoints_alone_are_refused() -> None:
+    with pytest.raises(ConfigurationError, match=r"^No primary endpoint defined\.$"):
+        merge_endpoints([endpoint(name="a:secondary")])
+
+
+# The choice.
+
+DRAWS = 1000
+"""The chance that one of three endpoints is missed by chance is below one to 10 to the power of 170."""
+
+
+def drawn(*given: ServiceEndpoint) -> set[str]:
+    endpoints = sorted(given, key=lambda one: one.type)
+    return {DEFAULT_ROUTER.negotiate_endpoint(ANONYMOUS, endpoints).name for _ in range(DRAWS)}
+
+
+def test_each_primary_endpoint_gets_clients() -> None:
+    assert drawn(endpoint(name="a"), endpoint(name="b"), endpoint(name="c")) == {"a", "b", "c"}
+    assert drawn(endpoint(name="a")) == {"a"}
+
+
+def test_secondary_endpoints_get_no_clients_while_there_is_a_primary_one() -> None:
+    assert drawn(endpoint(name="a"), endpoint(name="b"), endpoint(name="c:secondary")) == {"a", "b"}
+    assert drawn(endpoint(name="a"), endpoint(name="b:secondary"), endpoint(name="c:secondary")) == {"a"}
+
+
+def test_secondary_endpoints_step_in_when_a_router_has_sorted_the_primary_ones_out() -> None:
+    assert drawn(endpoint(name="a:secondary"), endpoint(name="b:secondary")) == {"a", "b"}
+
+
+def test_without_an_endpoint_the_caller_shall_try_again() -> None:
+    with pytest.raises(NoServiceEndpoint, match="try again") as refusal:
+        DEFAULT_ROUTER.negotiate_endpoint(ANONYMOUS, ())
+
+    assert refusal.value.retry_after > 0
+
+
+def test_a_router_of_ones_own_overrides_one_method() -> None:
+    class NearestRegion(EndpointRouter):
+        def negotiate_endpoint(self, principal: Principal, endpoints: Sequence[ServiceEndpoint]) -> ServiceEndpoint:
+            near = [one for one in endpoints if one.name == principal.claims.get("region")]
+            return super().negotiate_endpoint(principal, near or endpoints)
+
+    router = NearestRegion()
+    endpoints = [endpoint(name="east"), endpoint(name="west")]
+
+    chosen = {router.negotiate_endpoint(Principal("ada", {"region": "west"}), endpoints).name for _ in range(DRAWS)}
+
+    assert chosen == {"west"}
+
+
+def test_the_error_texts_show_no_key() -> None:
+    with pytest.raises(ConfigurationError) as refusal:
+        endpoint("nonsense")
+
+    assert not re.search(KEY, str(refusal.value))

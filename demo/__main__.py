@@ -12,7 +12,7 @@ from typing import NoReturn
 from demo.app import create_app
 from demo.servers import ServerFailed, WebServer, free_port, start_emulator
 from demo.users import DEMO_PASSWORD, USERS
-from flask_signalr import ConfigurationError, ServiceEndpoint
+from flask_signalr import ServiceEndpoint, SignalRError
 
 CONNECTION_STRING = "FLASK_SIGNALR_CONNECTION_STRING"
 
@@ -40,7 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("Stopped.")
         return 0
-    except (ConfigurationError, ServerFailed) as exc:
+    except (SignalRError, ServerFailed) as exc:
         print(f"The demo cannot start: {exc}", file=sys.stderr)
         return 1
 
@@ -58,24 +58,28 @@ def _run(options: argparse.Namespace, running: ExitStack) -> int:
         service = f"{emulator.url} (the emulator{_instead_of(options.emulator_port, emulator.port)})"
     port = free_port(options.host, options.port)
     web = running.enter_context(WebServer(options.host, port, {CONNECTION_STRING: connection_string}))
+    is_shared = not ipaddress.IPv4Address(options.host).is_loopback
     print(
         "",
         f"  Open      {web.url}{_instead_of(options.port, port, ' (', ')')}",
         f"  Users     {', '.join(USERS)}; each with the password {DEMO_PASSWORD}",
         f"  SignalR   {service}",
+        *(["  Beware    everybody in this network can sign in: the password is public"] if is_shared else []),
         "  Stop      Ctrl-C",
         "",
         sep="\n",
         flush=True,
     )
     web.wait()
-    raise ServerFailed("the web server ended")
+    print("The demo cannot go on: the web server ended", file=sys.stderr)
+    return 1
 
 
 def _parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m demo",
-        description="Start a chat that signs its users on to SignalR, together with a SignalR service on this machine.",
+        description="Start a chat that signs its users on to SignalR, together with a SignalR service on this machine. "
+        "Ctrl-C stops both.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -104,9 +108,9 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
 
 def _address(text: str) -> str:
     try:
-        address = ipaddress.ip_address("127.0.0.1" if text == "localhost" else text)
+        address = ipaddress.IPv4Address("127.0.0.1" if text == "localhost" else text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no IP address, such as 127.0.0.1") from None
+        raise argparse.ArgumentTypeError(f"{text!r} is no IPv4 address, such as 127.0.0.1") from None
     if address.is_unspecified:
         raise argparse.ArgumentTypeError(
             f"{text} is every address of this machine and browsers can open only one: name that one"
@@ -126,14 +130,17 @@ def _instead_of(wanted: int, taken: int, before: str = ", ", after: str = "") ->
 
 def _stop_on_signals() -> None:
     """Let the signals that end a program end this one in an orderly way, as Ctrl-C does."""
-    signal.signal(signal.SIGINT, _interrupt)
-    signal.signal(signal.SIGTERM, _interrupt)
+    numbers = [signal.SIGINT, signal.SIGTERM]
     if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:  # else: nohup
-        signal.signal(signal.SIGHUP, _interrupt)
+        numbers.append(signal.SIGHUP)
 
+    def interrupt(number: int, frame: FrameType | None) -> NoReturn:
+        for each in numbers:
+            signal.signal(each, signal.SIG_IGN)  # it ends already, within seconds: a second Ctrl-C has nothing to add
+        raise KeyboardInterrupt
 
-def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
-    raise KeyboardInterrupt
+    for number in numbers:
+        signal.signal(number, interrupt)
 
 
 if __name__ == "__main__":

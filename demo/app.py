@@ -20,7 +20,7 @@ DEFAULTS: Mapping[str, Any] = {
     "SESSION_COOKIE_SAMESITE": "Lax",
     "SESSION_COOKIE_SECURE": False,  # the demo speaks http, on this machine; behind https set it to true
     "MAX_CONTENT_LENGTH": 16_384,
-    "TRUSTED_HOSTS": ["localhost", "127.0.0.1", "[::1]"],  # a name that is rebound to this machine is another host
+    "TRUSTED_HOSTS": ["localhost", "127.0.0.1"],  # a name that is rebound to this machine is another host
     "DEMO_TOKEN_LIFETIME": 600,
     "DEMO_CLIENT": str(Path(__file__).parent / "node_modules/@microsoft/signalr/dist/browser/signalr.min.js"),
 }

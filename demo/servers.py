@@ -41,31 +41,30 @@ def free_port(host: str, wanted: int) -> int:
     """Return the wanted port, or any that is free if it is in use.
 
     Granian shares ports (SO_REUSEPORT) and would not notice that another one has it.
+
+    Raises:
+        ServerFailed: No port of this address can be had.
     """
-    with socket.socket(_family(host)) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, wanted))
-        except OSError:
-            probe.bind((host, 0))
-        port: int = probe.getsockname()[1]
-        return port
+    for port in (wanted, 0):
+        with suppress(OSError), socket.create_server((host, port)) as probe:
+            found: int = probe.getsockname()[1]
+            return found
+    raise ServerFailed(f"this machine does not let it listen on {host}")
 
 
 class WebServer:
     """Granian with the demo's app; a context manager that answers requests while it is open.
 
     Args:
-        host: The IP address to listen on.
+        host: The IPv4 address to listen on.
         port: The port to listen on.
         environment: What the app's environment has besides that of this process.
     """
 
     def __init__(self, host: str, port: int, environment: Mapping[str, str]) -> None:
         self._address = (host, port)
-        shown = f"[{host}]" if ":" in host else host
-        self.url = f"http://{shown}:{port}/"
-        self._environment = {"FLASK_TRUSTED_HOSTS": json.dumps(["localhost", shown]), **os.environ, **environment}
+        self.url = f"http://{host}:{port}/"
+        self._environment = {"FLASK_TRUSTED_HOSTS": json.dumps(["localhost", host]), **os.environ, **environment}
 
     def __enter__(self) -> Self:
         """Start the server and wait until it answers.
@@ -116,7 +115,3 @@ class WebServer:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-
-
-def _family(host: str) -> socket.AddressFamily:
-    return socket.AF_INET6 if ":" in host else socket.AF_INET

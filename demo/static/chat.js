@@ -55,8 +55,11 @@ export class Chat {
     this.connection = connection;
     connection.on("newMessage", this.on.message);
     connection.onreconnecting(() => this.on.state("reconnecting"));
-    connection.onreconnected((id) => this.on.state("connected", id));
-    connection.onclose((error) => this.on.state("disconnected", refusal ?? error));
+    connection.onreconnected((id) => {
+      refusal = null;
+      this.on.state("connected", id);
+    });
+    connection.onclose((error) => this.on.state("disconnected", error && (refusal ?? error)));
     this.on.state("connecting");
     try {
       await connection.start();

@@ -158,7 +158,7 @@ onSubmit("sign-in", signIn);
 onSubmit("connect", connect);
 onSubmit("send-all", send);
 onSubmit("send-user", send);
-at("sign-out").addEventListener("click", signOut);
+at("sign-out").addEventListener("click", () => signOut().catch(showRefusal));
 at("disconnect").addEventListener("click", () => chat.disconnect());
 for (const chip of document.querySelectorAll("[data-user]")) {
   chip.addEventListener("click", () => {
@@ -168,4 +168,4 @@ for (const chip of document.querySelectorAll("[data-user]")) {
     at("sign-in").querySelector("[type=submit]").focus();
   });
 }
-showUser((await call("GET", "/api/session")).user, "cookie session");
+call("GET", "/api/session").then(({ user }) => showUser(user, "cookie session"), showRefusal);

@@ -17,6 +17,7 @@ TOKEN_LIMIT = 4096
 
 _HASHES: Mapping[str, Callable[[bytes], Any]] = {"HS256": hashlib.sha256, "HS512": hashlib.sha512}
 _encode_json = msgspec.json.Encoder().encode
+_NOT_JSON = (TypeError, ValueError, OverflowError, RecursionError)
 
 
 class SigningKey:
@@ -86,8 +87,8 @@ def sign_access_token(
     payload["aud"] = audience
     try:
         encoded = _encode_json(payload)
-    except (TypeError, ValueError, OverflowError, RecursionError) as exc:
-        raise _unwritable(payload) from exc
+    except _NOT_JSON as exc:
+        raise _unwritable(payload, exc) from exc
     token = key.sign(encoded, algorithm)
     if len(token) > TOKEN_LIMIT:
         raise _too_long(len(token), len(encoded), payload)
@@ -115,17 +116,21 @@ def _header(algorithm: str, key_id: str | None) -> bytes:
     return _base64url(_encode_json(header)) + b"."
 
 
-def _unwritable(payload: Mapping[str, Any]) -> InvalidClaim:
-    """Return the error for the first claim that cannot be written; called when one is known to be there."""
-    for claim_type, value in payload.items():
-        try:
-            _encode_json({claim_type: value})
-        except UnicodeEncodeError:
-            shown = claim_type.encode("ascii", "backslashreplace").decode()
-            return InvalidClaim(shown, "it holds a lone surrogate, half of a character, which no token can carry")
-        except (TypeError, ValueError, OverflowError, RecursionError) as exc:
-            return InvalidClaim(claim_type, f"its value is nothing that JSON can hold ({exc})")
-    raise AssertionError("unreachable: each claim alone can be written, and so can all together")
+def _unwritable(payload: Mapping[str, Any], fault: Exception) -> InvalidClaim:
+    """Return the error for the first claim that cannot be written, which is where the fault was found."""
+    claim_type = next(known for known, value in payload.items() if not _is_writable({known: value}))
+    if isinstance(fault, UnicodeEncodeError):
+        shown = claim_type.encode("ascii", "backslashreplace").decode()
+        return InvalidClaim(shown, "it holds a lone surrogate, half of a character, which no token can carry")
+    return InvalidClaim(claim_type, f"its value is nothing that JSON can hold ({fault})")
+
+
+def _is_writable(value: Any) -> bool:
+    try:
+        _encode_json(value)
+    except _NOT_JSON:
+        return False
+    return True
 
 
 def _too_long(length: int, payload_length: int, payload: Mapping[str, Any]) -> AccessTokenTooLong:

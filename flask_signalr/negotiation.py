@@ -13,16 +13,20 @@ from flask_signalr.errors import ConfigurationError
 from flask_signalr.tokens import sign_access_token
 
 
-class ClientAccess(msgspec.Struct, frozen=True):
-    """What a client needs to connect to the service.
+class ClientAccess(
+    msgspec.Struct, frozen=True, rename={"token": "accessToken", "available_transports": "availableTransports"}
+):
+    """What a client needs to connect to the service; as JSON, the answer to a negotiate request.
 
     Attributes:
         url: The URL that it opens.
         token: The service token that it brings; whoever holds it is that user until it expires.
+        available_transports: None: the service itself tells them.
     """
 
     url: str
     token: str
+    available_transports: tuple[()] = ()
 
     def __repr__(self) -> str:
         return f"ClientAccess(url={self.url!r})"

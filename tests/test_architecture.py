@@ -35,6 +35,7 @@ RINGS = {
     "emulator.tokens": 1,
     "negotiation": 1,
     "redaction": 1,
+    "answer": 2,
     "app_state": 2,
     "auth": 2,
     "cli": 2,

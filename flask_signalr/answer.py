@@ -1,0 +1,46 @@
+"""The answer to a negotiate request that is granted: a response that is made, and goes out, in one step."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+from flask import Response
+from werkzeug.datastructures import Headers
+
+JSON = ("Content-Type", "application/json")
+
+FIXED_HEADERS = (("Cache-Control", "no-store"), ("Vary", "Origin"))
+"""What every answer says, those that refuse too."""
+
+_encode_json = msgspec.json.Encoder().encode
+_FRESH = vars(Response())
+
+
+class Answer(Response):
+    """A JSON answer with status 200 that no cache keeps.
+
+    To the app a response like any other. Flask's general way to one takes a fifth of the time of a whole bare view,
+    because it looks at each header several times and copies them all for the server. Here they are put in at once,
+    and go out as they are unless the app has made something else of the answer.
+
+    Args:
+        body: What is encoded as JSON.
+        more_headers: Headers besides those of every answer.
+    """
+
+    def __init__(self, body: Any, more_headers: Iterable[tuple[str, str]] = ()) -> None:
+        content = _encode_json(body)
+        headers = Headers()
+        # Constants and a number, in which no line break needs to be looked for.
+        headers._list += (JSON, ("Content-Length", str(len(content))), *FIXED_HEADERS)
+        for name, value in more_headers:
+            headers.add(name, value)
+        self._as_made = [content]
+        # What `Response.__init__` sets, without its work. What can change is made anew, or answers would share it.
+        self.__dict__.update(_FRESH, headers=headers, response=self._as_made, _on_close=[])
+
+    def get_wsgi_response(self, environ: dict[str, Any]) -> tuple[Iterable[bytes], str, list[tuple[str, str]]]:
+        """Return body, status and headers for the server."""
+        if self.response is not self._as_made or self.status_code != 200 or self._on_close:
+            return super().get_wsgi_response(environ)
+        return self._as_made, self.status, self.headers.to_wsgi_list()

@@ -213,6 +213,35 @@ def test_a_hook_of_the_app_may_change_the_answer() -> None:
     assert answer.headers["Content-Length"] == "2"
 
 
+def test_a_hook_of_the_app_may_wait_for_the_answer_to_be_sent() -> None:
+    """Metrics and traces end there."""
+    app = open_app()
+    sent = []
+
+    @app.after_request
+    def watch(response: Response) -> Response:
+        response.call_on_close(lambda: sent.append(response.status_code))
+        return response
+
+    answer = negotiate(app)
+    answer.close()
+
+    assert service_claims(answer)
+    assert sent == [200]
+
+
+def test_a_hook_of_the_app_may_put_another_body_in_place() -> None:
+    app = open_app()
+
+    @app.after_request
+    def stream(response: Response) -> Response:
+        response.response = iter([b"a", b"b"])
+        del response.headers["Content-Length"]
+        return response
+
+    assert negotiate(app).data == b"ab"
+
+
 def test_a_service_token_ends_with_the_sign_in() -> None:
     """The connection must not outlive what it was granted for."""
     end = int(time.time()) + 90

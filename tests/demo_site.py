@@ -1,5 +1,6 @@
 """The demo over real sockets, and a page of another origin, for tests with a browser in front of them."""
 
+import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -94,3 +95,10 @@ def serving(app: Flask) -> Iterator[str]:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+@contextmanager
+def taken_port() -> Iterator[int]:
+    """Listen on a port that then nobody else can have."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield listening.getsockname()[1]

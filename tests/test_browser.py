@@ -4,16 +4,16 @@ import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from flask import Flask
 from flask_wtf import CSRFProtect
-from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Page, expect
+from playwright.sync_api import BrowserContext, expect
 
 from demo import sign_in as demo_sign_in
 from flask_signalr import BearerAuth, CookieAuth
 from flask_signalr.emulator import Emulator
+from tests.demo_page import Browsing, connect, press_connect, refusal, send, sign_in, texts
 from tests.demo_site import ADA, BOB, CLIENT, DemoSite, demo_site, other_site
 from tests.live import live_emulator
 
@@ -28,40 +28,6 @@ CONNECT = """async ([hub, bearer]) => {
     connection.on("newMessage", (from, text) => window.received.push(text));
     try { await connection.start(); return "connected"; } catch (error) { return error.message; }
 }"""
-
-
-class Browsing:
-    """Opens pages, each in a browser profile of its own, and collects what they complain about.
-
-    Attributes:
-        expected: Parts of the complaints that belong to the test.
-    """
-
-    def __init__(self, new_context: Callable[..., BrowserContext]) -> None:
-        self._new_context = new_context
-        self._complaints: list[str] = []
-        self.expected: list[str] = []
-
-    def visit(self, url: str, **profile: Any) -> Page:
-        return self.open_in(self._new_context(**profile), url)
-
-    def open_in(self, context: BrowserContext, url: str) -> Page:
-        page = context.new_page()
-        page.on("console", self._listen)
-        page.on("pageerror", lambda error: self._complain(str(error)))
-        page.on("requestfailed", lambda request: self._complain(f"{request.method} failed: {request.failure}"))
-        page.goto(url)
-        return page
-
-    def _listen(self, message: ConsoleMessage) -> None:
-        if message.type in ("error", "warning"):
-            self._complain(message.text)
-
-    def _complain(self, complaint: str) -> None:
-        self._complaints.append(complaint)
-
-    def unexpected(self) -> list[str]:
-        return [text for text in self._complaints if not any(part in text for part in self.expected)]
 
 
 @pytest.fixture
@@ -84,42 +50,6 @@ def emulator() -> Iterator[Emulator]:
 def site(emulator: Emulator, tmp_path: Path) -> Iterator[DemoSite]:
     with demo_site(emulator, tmp_path / "record") as running:
         yield running
-
-
-def sign_in(page: Page, name: str, method: str = "Cookie session") -> None:
-    page.get_by_label(method).check()
-    page.get_by_role("button", name=name).click()
-    page.get_by_role("button", name="Sign in").click()
-    expect(page.get_by_role("button", name="Sign out")).to_be_visible()
-
-
-def press_connect(page: Page, transport: str = "Automatic") -> None:
-    page.get_by_label("Transport").select_option(label=transport)
-    page.get_by_role("button", name="Connect", exact=True).click()
-
-
-def connect(page: Page, transport: str = "Automatic") -> None:
-    press_connect(page, transport)
-    expect(page.get_by_role("status")).to_have_text("Connected")
-
-
-def send(page: Page, text: str, to: str | None = None) -> None:
-    if to is None:
-        page.get_by_label("To everyone").fill(text)
-        page.get_by_role("button", name="Send to everyone").click()
-    else:
-        page.get_by_label("To one user id").fill(to)
-        page.get_by_label("Text").fill(text)
-        page.get_by_role("button", name="Send to this user").click()
-
-
-def texts(page: Page) -> Locator:
-    """The texts of the messages on the page, in their order."""
-    return page.get_by_role("log").locator(".text")
-
-
-def refusal(page: Page) -> Locator:
-    return page.locator("#refusal")
 
 
 def transports_at(emulator: Emulator) -> dict[str | None, str]:

@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import IO, Any, Self
 
 from tests.live import LONGEST_WAIT
+from tests.server_process import join
 
 HERE = Path(__file__).parent
 CLIENTS_PYTHON = HERE.parent / ".venv-clients" / "bin" / "python"
@@ -92,12 +93,7 @@ class ClientProcess:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._input.close()
-        try:
-            self._process.wait(LONGEST_WAIT)
-        finally:
-            self._process.kill()
-            self._process.wait()
-            self._reader.join()
+        join(self._process, self._reader)
 
     def client(self, url: str, **options: Any) -> "Client":
         """Return a client that is not connected yet; the options are those that the program knows."""

@@ -80,6 +80,7 @@ def live_config(connection_string: str, record: Path) -> dict[str, str]:
         connection_string: The emulator's.
         record: Where the app writes down what it was asked and what it answered.
     """
+    record.touch()
     return {
         "SECRET_KEY": secrets.token_urlsafe(32),
         "BEARER_KEY": secrets.token_urlsafe(32),
@@ -178,14 +179,20 @@ class Site:
     Attributes:
         url: Its base URL, without a slash at the end.
         config: What it is configured with.
+        emulator: The service beside it.
         rest: The service's REST API.
         credentials: The cookies and bearer tokens that were handed out.
     """
 
     url: str
     config: Mapping[str, str] = field(repr=False)
-    rest: Rest = field(repr=False)
-    credentials: list[str] = field(default_factory=list, repr=False)
+    emulator: Emulator = field(repr=False)
+    rest: Rest = field(init=False, repr=False)
+    credentials: list[str] = field(default_factory=list, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        rest = Rest(ServiceEndpoint.parse(self.emulator.connection_string))
+        object.__setattr__(self, "rest", rest)
 
     def hub(self, name: str, query: str = "") -> str:
         """Return the URL that a client is given for a hub."""
@@ -225,21 +232,29 @@ def live_emulator(clock: Callable[[], float] = time.time) -> Emulator:
 
 
 @contextmanager
-def live_site(connection_string: str, record: Path) -> Iterator[Site]:
-    """Run the app on werkzeug's server in threads.
+def live_site(
+    record: Path, *, clock: Callable[[], float] = time.time, change_key: Callable[[str], str] = str
+) -> Iterator[Site]:
+    """Run the app on werkzeug's server in threads, and an emulator beside it.
 
     Args:
-        connection_string: The emulator's.
         record: Where the app writes down what it was asked.
+        clock: The emulator's.
+        change_key: Makes of the connection string the one that the app is given.
     """
-    config = live_config(connection_string, record)
-    record.touch()
-    server = make_server("127.0.0.1", 0, create_app(config), threaded=True)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield Site(f"http://127.0.0.1:{server.server_port}", config, Rest(ServiceEndpoint.parse(connection_string)))
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with live_emulator(clock) as emulator:
+        config = live_config(change_key(emulator.connection_string), record)
+        server = make_server("127.0.0.1", 0, create_app(config), threaded=True)
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield Site(f"http://127.0.0.1:{server.server_port}", config, emulator)
+        finally:
+            server.shutdown()
+            thread.join()
+            server.server_close()
+
+
+def with_another_key(connection_string: str) -> str:
+    """Return a connection string whose access key the service does not know."""
+    return connection_string.replace("AccessKey=", "AccessKey=not-")

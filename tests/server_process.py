@@ -12,6 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
+import urllib3
+
 from tests.live import LONGEST_WAIT
 
 ROOT = Path(__file__).parent.parent
@@ -34,6 +36,8 @@ TELLS_THE_PORT = {
     "werkzeug": "Running on http://127.0.0.1:([0-9]+)",
     "gunicorn": "Listening at: http://127.0.0.1:([0-9]+)",
 }
+
+UNTIL_IT_LISTENS = urllib3.Retry(connect=30, backoff_factor=0.02, backoff_max=1)
 
 
 class ServerProcess:
@@ -71,8 +75,7 @@ class ServerProcess:
         self._reader.start()
         try:
             port = port or int(self._wait_for(TELLS_THE_PORT[self._server])[1])
-            if self._server not in TELLS_THE_PORT:
-                self._wait_for("Started worker")
+            urllib3.request("HEAD", f"http://127.0.0.1:{port}/", retries=UNTIL_IT_LISTENS)
         except BaseException:
             self._end()
             raise
@@ -86,12 +89,7 @@ class ServerProcess:
 
     def _end(self) -> None:
         self._process.terminate()
-        try:
-            self._process.wait(LONGEST_WAIT)
-        finally:
-            self._process.kill()
-            self._process.wait()
-            self._reader.join()
+        join(self._process, self._reader)
 
     def _read(self, output: IO[str]) -> None:
         with output:
@@ -112,3 +110,13 @@ def _free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port: int = listening.getsockname()[1]
         return port
+
+
+def join(process: subprocess.Popen[str], reader: threading.Thread) -> None:
+    """Wait for a process that was told to end, and for who reads its output; kill it if it does not obey."""
+    try:
+        process.wait(LONGEST_WAIT)
+    finally:
+        process.kill()
+        process.wait()
+        reader.join()

@@ -15,10 +15,8 @@ import jwt
 import pytest
 import urllib3
 
-from flask_signalr import ServiceEndpoint
-from flask_signalr.emulator import Emulator
 from tests.client_process import ClientProcess, Refused, missing_node_client, missing_python_clients
-from tests.live import ADA, AUDIENCE, LONGEST_WAIT, Rest, Site, live_config, live_emulator, read_record
+from tests.live import ADA, AUDIENCE, LONGEST_WAIT, Site, live_config, live_emulator, read_record
 from tests.server_process import ServerProcess
 
 TRANSPORTS = ["WebSockets", "ServerSentEvents", "LongPolling"]
@@ -61,11 +59,10 @@ def test_a_whole_run_writes_down_nothing_that_opens_a_door(
             pytest.skip(f"the search of all logs: {missing}")
     record = tmp_path / "record"
     with live_emulator() as emulator:
-        endpoint = ServiceEndpoint.parse(emulator.connection_string)
         config = live_config(emulator.connection_string, record)
         with ServerProcess(server, config | {"LOG_EVERYTHING": "true"}) as app:
-            site = Site(app.url, config, Rest(endpoint))
-            seen = [*drive_node(site, emulator), *drive_python_clients(site), *send_by_hand(site)]
+            site = Site(app.url, config, emulator)
+            seen = [*drive_node(site), *drive_python_clients(site), *send_by_hand(site)]
 
     minted = [one.answer["accessToken"] for one in read_record(record) if one.status == 200]
     keys = [config["SECRET_KEY"], config["BEARER_KEY"], emulator.settings.access_keys[0]]
@@ -101,7 +98,7 @@ def found(searched: dict[str, str], secrets: list[str]) -> list[str]:
     ]
 
 
-def drive_node(site: Site, emulator: Emulator) -> list[str]:
+def drive_node(site: Site) -> list[str]:
     """Connect in every way over every transport, reconnect, be refused; return what the client says about refusals."""
     refusals = []
     with ClientProcess.node() as node:
@@ -115,7 +112,7 @@ def drive_node(site: Site, emulator: Emulator) -> list[str]:
                     site.rest.send("mixed", "news", to=("users", ADA))
                     ada.message()
                     ada.call()
-                    emulator.drop("mixed")
+                    site.emulator.drop("mixed")
                     ada.expect("reconnecting")
                     ada.expect("reconnected")
         for options in (

@@ -10,11 +10,9 @@ import jwt
 import pytest
 import urllib3
 
-from flask_signalr import ServiceEndpoint
-from flask_signalr.emulator import Emulator
 from flask_signalr.emulator.connections import ClientTransport
 from tests.client_process import ClientProcess, Refused, missing_node_client
-from tests.live import ADA, BOB, LONGEST_WAIT, Rest, Site, live_config, live_emulator, live_site
+from tests.live import ADA, BOB, LONGEST_WAIT, Site, live_config, live_emulator, live_site, with_another_key
 from tests.server_process import ServerProcess
 
 over_every_transport = pytest.mark.parametrize("transport", ["WebSockets", "ServerSentEvents", "LongPolling"])
@@ -29,14 +27,8 @@ def node() -> Iterator[ClientProcess]:
 
 
 @pytest.fixture(scope="module")
-def emulator() -> Iterator[Emulator]:
-    with live_emulator() as emulator:
-        yield emulator
-
-
-@pytest.fixture(scope="module")
-def site(emulator: Emulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with live_site(emulator.connection_string, tmp_path_factory.mktemp("site") / "record") as site:
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    with live_site(tmp_path_factory.mktemp("site") / "record") as site:
         yield site
 
 
@@ -90,12 +82,10 @@ def test_a_message_reaches_the_user_it_is_for_and_nobody_else(
 
 
 @over_every_transport
-def test_the_chosen_transport_carries_the_connection(
-    node: ClientProcess, emulator: Emulator, site: Site, transport: str
-) -> None:
+def test_the_chosen_transport_carries_the_connection(node: ClientProcess, site: Site, transport: str) -> None:
     """Or the tests of one transport would be those of another."""
     with node.client(site.hub("open"), transport=transport) as client:
-        carried_by = emulator.call(
+        carried_by = site.emulator.call(
             lambda running: [one.transport for one in running.service.connections if one.id == client.id]
         )
 
@@ -175,7 +165,7 @@ def test_a_call_is_answered(node: ClientProcess, site: Site, transport: str) -> 
 @pytest.mark.parametrize("abruptly", [True, False], ids=["broken off", "closed"])
 @pytest.mark.parametrize("way", WAYS)
 def test_a_client_that_lost_its_connection_comes_back_as_the_same_user(
-    node: ClientProcess, emulator: Emulator, site: Site, transport: str, way: str, abruptly: bool
+    node: ClientProcess, site: Site, transport: str, way: str, abruptly: bool
 ) -> None:
     """It negotiates anew, signed on as the first time, and gets a new connection that its user id leads to."""
     options = ways_to_sign_on(site, ADA)[way]
@@ -183,7 +173,7 @@ def test_a_client_that_lost_its_connection_comes_back_as_the_same_user(
     with node.client(**options, transport=transport, reconnect=True) as ada:
         lost = ada.id
 
-        emulator.drop(hub, abruptly=abruptly)
+        site.emulator.drop(hub, abruptly=abruptly)
 
         ada.expect("reconnecting")
         ada.expect("reconnected")
@@ -194,9 +184,7 @@ def test_a_client_that_lost_its_connection_comes_back_as_the_same_user(
 
 @over_every_transport
 @pytest.mark.parametrize("hub", ["cookie", "mixed", "open"])
-def test_the_echoed_service_token_is_no_credential(
-    node: ClientProcess, emulator: Emulator, site: Site, transport: str, hub: str
-) -> None:
+def test_the_echoed_service_token_is_no_credential(node: ClientProcess, site: Site, transport: str, hub: str) -> None:
     """A reconnecting client sends our own token back to us: taken for a bearer token, it would lock its user out.
 
     Who signed on by cookie is found behind the scheme that takes every bearer token; who is nobody stays nobody.
@@ -204,7 +192,7 @@ def test_the_echoed_service_token_is_no_credential(
     before = len(site.negotiations(hub))
     headers = {} if hub == "open" else site.sign_in(ADA)
     with node.client(site.hub(hub), headers=headers, transport=transport, reconnect=True) as client:
-        emulator.drop(hub)
+        site.emulator.drop(hub)
         client.expect("reconnecting")
         client.expect("reconnected")
 
@@ -218,7 +206,7 @@ def test_the_echoed_service_token_is_no_credential(
 def test_a_poll_with_an_expired_token_ends_in_a_fresh_one(node: ClientProcess, tmp_path: Path) -> None:
     """Long polling brings the token with each poll; when it is refused, the client goes back to the app."""
     clock = Clock()
-    with live_emulator(clock) as emulator, live_site(emulator.connection_string, tmp_path / "record") as site:
+    with live_site(tmp_path / "record", clock=clock) as site:
         options = {"headers": site.sign_in(ADA), "transport": "LongPolling", "reconnect": True}
         with node.client(site.hub("cookie"), **options) as ada:
             clock.ahead = 5400
@@ -284,7 +272,7 @@ def test_a_service_token_whose_lifetime_is_over_is_refused_with_the_reason(
     """The service's clock is five seconds ahead of the app's, whose tokens live for one."""
     clock = Clock()
     clock.ahead = 5
-    with live_emulator(clock) as emulator, live_site(emulator.connection_string, tmp_path / "record") as site:
+    with live_site(tmp_path / "record", clock=clock) as site:
         options = {"headers": site.sign_in(ADA), "transport": transport}
 
         with pytest.raises(Refused, match=r"expired . seconds ago \(claim exp\).*Status code '401'"):
@@ -295,10 +283,9 @@ def test_a_service_token_whose_lifetime_is_over_is_refused_with_the_reason(
 
 @over_every_transport
 def test_a_service_token_of_another_key_is_refused_with_the_reason(
-    node: ClientProcess, emulator: Emulator, tmp_path: Path, transport: str
+    node: ClientProcess, tmp_path: Path, transport: str
 ) -> None:
-    connection_string = emulator.connection_string.replace("AccessKey=", "AccessKey=not-")
-    with live_site(connection_string, tmp_path / "record") as site:
+    with live_site(tmp_path / "record", change_key=with_another_key) as site:
         options = {"headers": site.sign_in(ADA), "transport": transport}
 
         with pytest.raises(Refused, match=r"signature does not match.*Status code '401'"):
@@ -347,16 +334,14 @@ def records(url: str, token: str) -> list[Any]:
 
 
 @over_every_transport
-def test_the_road_leads_through_gunicorn_too(
-    node: ClientProcess, emulator: Emulator, behind_gunicorn: Site, transport: str
-) -> None:
+def test_the_road_leads_through_gunicorn_too(node: ClientProcess, behind_gunicorn: Site, transport: str) -> None:
     """Another server's environ, a process of its own: connection, message and the echo of the reconnect."""
     site = behind_gunicorn
     with node.client(site.hub("cookie"), headers=site.sign_in(ADA), transport=transport, reconnect=True) as ada:
         site.rest.send("cookie", "news", to=("users", ADA))
         assert ada.message() == ("news",)
 
-        emulator.drop("cookie")
+        site.emulator.drop("cookie")
 
         ada.expect("reconnecting")
         ada.expect("reconnected")
@@ -364,8 +349,8 @@ def test_the_road_leads_through_gunicorn_too(
 
 
 @pytest.fixture(scope="module")
-def behind_gunicorn(emulator: Emulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    record = tmp_path_factory.mktemp("gunicorn") / "record"
-    config = live_config(emulator.connection_string, record)
-    with ServerProcess("gunicorn", config) as server:
-        yield Site(server.url, config, Rest(ServiceEndpoint.parse(emulator.connection_string)))
+def behind_gunicorn(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    with live_emulator() as emulator:
+        config = live_config(emulator.connection_string, tmp_path_factory.mktemp("gunicorn") / "record")
+        with ServerProcess("gunicorn", config) as server:
+            yield Site(server.url, config, emulator)

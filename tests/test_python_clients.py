@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from flask_signalr.emulator import Emulator
 from tests.client_process import Client, ClientProcess, Refused, missing_python_clients
-from tests.live import ADA, BOB, Site, live_emulator, live_site
+from tests.live import ADA, BOB, Site, live_site, with_another_key
 
 SIGN_ONS = ["cookie", "bearer header", "bearer query"]
 
@@ -21,14 +20,8 @@ def clients(request: pytest.FixtureRequest) -> Iterator[ClientProcess]:
 
 
 @pytest.fixture(scope="module")
-def emulator() -> Iterator[Emulator]:
-    with live_emulator() as emulator:
-        yield emulator
-
-
-@pytest.fixture(scope="module")
-def site(emulator: Emulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with live_site(emulator.connection_string, tmp_path_factory.mktemp("site") / "record") as site:
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    with live_site(tmp_path_factory.mktemp("site") / "record") as site:
         yield site
 
 
@@ -68,13 +61,11 @@ def test_a_call_is_answered(clients: ClientProcess, site: Site) -> None:
     assert "No upstream is configured" in error
 
 
-def test_a_client_that_lost_its_connection_comes_back_by_itself(
-    clients: ClientProcess, emulator: Emulator, site: Site
-) -> None:
+def test_a_client_that_lost_its_connection_comes_back_by_itself(clients: ClientProcess, site: Site) -> None:
     """It brings the old service token to the service and does not ask the app again."""
     before = len(site.negotiations("mixed"))
     with client_of(clients, site, "bearer header", ADA) as ada:
-        emulator.drop("mixed")
+        site.emulator.drop("mixed")
 
         ada.expect("reconnected")
         site.rest.send("mixed", "news", to=("users", ADA))
@@ -82,15 +73,15 @@ def test_a_client_that_lost_its_connection_comes_back_by_itself(
         assert len(site.negotiations("mixed")) == before + 1
 
 
-def test_signalrcore_reconnects_with_version_0(emulator: Emulator, site: Site) -> None:
+def test_signalrcore_reconnects_with_version_0(site: Site) -> None:
     """It negotiates at the service without a version, and opens what has one id and no secret token."""
     if missing := missing_python_clients():
         pytest.skip(f"the tests with the Python clients: {missing}")
     with ClientProcess.python("signalrcore") as clients, client_of(clients, site, "bearer header", BOB) as bob:
-        emulator.drop("mixed", user_id=BOB)
+        site.emulator.drop("mixed", user_id=BOB)
         bob.expect("reconnected")
 
-        with_one_id = emulator.call(
+        with_one_id = site.emulator.call(
             lambda running: [one.id == one.token for one in running.service.connections if one.client.user_id == BOB]
         )
 
@@ -117,12 +108,11 @@ def test_a_stranger_gets_the_clients_own_error(
 
 
 def test_a_token_that_the_service_refuses_gets_the_clients_own_error(
-    clients: ClientProcess, emulator: Emulator, tmp_path: Path, request: pytest.FixtureRequest
+    clients: ClientProcess, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     """The app signs with another key than the service's."""
     expected = SERVICES_REFUSAL[request.node.callspec.params["clients"]]
-    connection_string = emulator.connection_string.replace("AccessKey=", "AccessKey=not-")
-    with live_site(connection_string, tmp_path / "record") as site:
+    with live_site(tmp_path / "record", change_key=with_another_key) as site:
         with pytest.raises(Refused, match=expected):
             client_of(clients, site, "bearer header", ADA).__enter__()
 

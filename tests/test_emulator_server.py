@@ -106,15 +106,6 @@ def test_an_address_of_another_machine_is_refused_with_the_reason() -> None:
         Emulator(EmulatorSettings(host="203.0.113.1", port=0)).start()
 
 
-async def test_the_defaults_need_no_settings() -> None:
-    """The port of Microsoft's emulator; another program may have it just now."""
-    try:
-        async with running() as emulator:
-            assert emulator.settings == EmulatorSettings()
-    except EmulatorUnavailable as exc:
-        assert "port 8888" in str(exc)  # noqa: PT017 -- either outcome keeps the promise
-
-
 async def test_stopping_asks_every_client_to_come_back() -> None:
     """At once, and not when the streams and polls that are open run into a time-out."""
     clock = Clock()

@@ -16,6 +16,7 @@ from flask_signalr import (
     AuthenticationFailed,
     BearerAuth,
     CookieAuth,
+    MissingExtra,
     Principal,
     SignalR,
     by_claim,
@@ -247,30 +248,21 @@ def test_without_a_login_manager_nobody_connects_and_the_log_says_why(caplog: py
     assert "LoginManager(app)" in caplog.text
 
 
-BLOCKED = """
-import sys
-
-class Blocker:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] == "flask_login":
-            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
-
-sys.meta_path.insert(0, Blocker())
-from flask_signalr import CookieAuth, MissingExtra
-
-assert CookieAuth(lambda: "ada"), "a function of one's own needs no Flask-Login"
-try:
-    CookieAuth()
-except MissingExtra as exc:
-    print(exc)
-"""
-
-
-def test_without_flask_login_installed_configuration_names_the_extra() -> None:
+def test_without_flask_login_installed_configuration_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     """Not the first request: the program does not start."""
-    run = subprocess.run([sys.executable, "-c", BLOCKED], capture_output=True, text=True, check=True)
+    monkeypatch.setitem(sys.modules, "flask_login", None)
 
-    assert run.stdout == "CookieAuth() needs an optional dependency: pip install 'flask-signalr[login]'\n"
+    with pytest.raises(MissingExtra, match=r"^CookieAuth\(\) needs .*pip install 'flask-signalr\[login\]'$"):
+        CookieAuth()
+
+
+def test_a_function_of_ones_own_needs_no_flask_login() -> None:
+    """A process of its own, in which nobody has imported it before."""
+    program = (
+        "import sys; sys.modules['flask_login'] = None; import flask_signalr; flask_signalr.CookieAuth(lambda: None)"
+    )
+
+    subprocess.run([sys.executable, "-c", program], check=True)
 
 
 # With a function of the app.

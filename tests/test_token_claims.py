@@ -1,0 +1,168 @@
+"""What a service token says: the service's own claims, then the app's, and how long it lives."""
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from flask_signalr.claims import NO_CLAIMS, Claims
+from flask_signalr.errors import AuthenticationFailed, ConfigurationError, InvalidClaim
+from flask_signalr.principal import ANONYMOUS, Principal
+from flask_signalr.token_claims import DEFAULT_TOKEN_OPTIONS, TokenOptions, token_claims, token_lifetime
+
+ADA = Principal("ada", expires_at=1_700_000_600)
+
+
+def emitted(principal: Principal = ANONYMOUS, endpoint_count: int = 1, **options: Any) -> dict[str, Any]:
+    """Return the system claims that options and a principal lead to."""
+    return dict(token_claims(None, NO_CLAIMS, principal, TokenOptions(**options), endpoint_count))
+
+
+# The service's own claims. Source of all: Azure/azure-signalr, ClaimsUtility.cs.
+
+
+@pytest.mark.parametrize(
+    ("options", "claims"),
+    [
+        ({}, {}),
+        ({"server_name": "s"}, {}),
+        ({"server_sticky_mode": "Required"}, {}),
+        ({"server_name": "s", "server_sticky_mode": "Preferred"}, {"asrs.s.sn": "s", "asrs.s.ssticky": "Preferred"}),
+        ({"server_name": "s", "server_sticky_mode": "Required"}, {"asrs.s.sn": "s", "asrs.s.ssticky": "Required"}),
+        ({"handshake_timeout": 15}, {}),
+        ({"handshake_timeout": 1}, {"asrs.s.cht": "1"}),
+        ({"handshake_timeout": 30}, {"asrs.s.cht": "30"}),
+        ({"detailed_errors": True}, {"asrs.s.derror": "True"}),
+        ({"name_claim_type": "n"}, {"asrs.s.nt": "n"}),
+        ({"role_claim_type": "r"}, {"asrs.s.rt": "r"}),
+        ({"name_claim_type": "", "role_claim_type": ""}, {}),
+        ({"max_poll_interval": 1}, {"asrs.s.ttl": "1"}),
+        ({"max_poll_interval": 300}, {"asrs.s.ttl": "300"}),
+        ({"transports": ("WebSockets",)}, {"asrs.s.htt": "1"}),
+        ({"transports": ("ServerSentEvents",)}, {"asrs.s.htt": "2"}),
+        ({"transports": ("LongPolling",)}, {"asrs.s.htt": "4"}),
+        ({"transports": ("LongPolling", "WebSockets", "ServerSentEvents")}, {"asrs.s.htt": "7"}),
+        ({"transports": ("WebSockets", "WebSockets")}, {"asrs.s.htt": "1"}),
+        ({"transports": ()}, {"asrs.s.htt": "0"}),
+        ({"close_on_expiry": True}, {}),
+        ({"diagnostic_client": lambda principal: False}, {}),
+        ({"diagnostic_client": lambda principal: True}, {"asrs.s.dc": "true"}),
+    ],
+    ids=repr,
+)
+def test_options_become_claims_of_text(options: dict[str, Any], claims: dict[str, str]) -> None:
+    assert emitted(**options) == claims
+
+
+@pytest.mark.parametrize(
+    ("scheme", "claims"),
+    [
+        (None, {}),
+        ("Bearer", {}),
+        ("bearer", {"asrs.s.aut": "bearer"}),
+        ("Cookie", {"asrs.s.aut": "Cookie"}),
+        ("", {"asrs.s.aut": ""}),
+    ],
+)
+def test_the_authentication_type_is_told_unless_it_is_bearer(scheme: str | None, claims: dict[str, str]) -> None:
+    assert emitted(Principal("ada", scheme=scheme)) == claims
+
+
+def test_several_endpoints_are_told_by_their_count() -> None:
+    assert emitted(endpoint_count=1) == {}
+    assert emitted(endpoint_count=2) == {"asrs.s.secn": "2"}
+
+
+def test_the_end_of_a_sign_in_is_told_where_the_connection_shall_close_then() -> None:
+    assert emitted(ADA) == {}
+    assert emitted(ADA, close_on_expiry=True) == {"asrs.s.coae": "true", "asrs.s.aeo": "1700000600"}
+    assert emitted(dataclasses.replace(ADA, expires_at=None), close_on_expiry=True) == {}
+
+
+def test_the_diagnostic_client_is_chosen_by_principal() -> None:
+    def is_ada(principal: Principal) -> bool:
+        return principal.name == "ada"
+
+    assert emitted(ADA, diagnostic_client=is_ada) == {"asrs.s.dc": "true"}
+    assert emitted(ANONYMOUS, diagnostic_client=is_ada) == {}
+
+
+@pytest.mark.parametrize(
+    ("user_id", "claims"), [(None, []), ("", [("asrs.s.uid", "")]), ("ada", [("asrs.s.uid", "ada")])]
+)
+def test_the_user_id_is_told_even_if_it_is_empty(user_id: str | None, claims: list[tuple[str, str]]) -> None:
+    assert token_claims(user_id, NO_CLAIMS) == claims
+
+
+def test_the_apps_claims_come_last_under_the_names_of_the_token() -> None:
+    claims = Claims.of([("sub", "1"), ("sub", "2"), ("iss", "me"), ("age", 36)])
+
+    pairs = token_claims("ada", claims, ADA, TokenOptions(detailed_errors=True))
+
+    assert pairs == [
+        ("asrs.s.uid", "ada"),
+        ("asrs.s.derror", "True"),
+        ("sub", "1"),
+        ("asrs.u.sub", "2"),
+        ("asrs.u.iss", "me"),
+        ("age", 36),
+    ]
+
+
+@pytest.mark.parametrize("claim_type", ["asrs.s.uid", "ASRS.S.UID", "asrs.s.derror", "asrs.s.new"])
+def test_a_claim_that_forges_the_user_id_never_stands_beside_the_real_one(claim_type: str) -> None:
+    with pytest.raises(InvalidClaim, match="service's own"):
+        token_claims("mallory", Claims.of({claim_type: "ada"}))
+
+
+# Their ranges.
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"handshake_timeout": 0}, "handshake_timeout is 1 to 30 seconds, not 0"),
+        ({"handshake_timeout": 31}, "handshake_timeout is 1 to 30 seconds, not 31"),
+        ({"handshake_timeout": -1}, "handshake_timeout is 1 to 30 seconds, not -1"),
+        ({"max_poll_interval": 0}, "Property 'MaxPollIntervalInSeconds' value should be [1,300]."),
+        ({"max_poll_interval": -10}, "Property 'MaxPollIntervalInSeconds' value should be [1,300]."),
+        ({"max_poll_interval": 500}, "Property 'MaxPollIntervalInSeconds' value should be [1,300]."),
+        ({"server_sticky_mode": "required"}, "server_sticky_mode is Disabled, Preferred or Required, not 'required'"),
+        ({"server_sticky_mode": None}, "server_sticky_mode is Disabled, Preferred or Required, not None"),
+        (
+            {"transports": ("WebSockets", "Telepathy", "Pigeons")},
+            "transports are WebSockets, ServerSentEvents, LongPolling, not Pigeons, Telepathy",
+        ),
+        ({"transports": ("websockets",)}, "transports are WebSockets, ServerSentEvents, LongPolling, not websockets"),
+    ],
+    ids=repr,
+)
+def test_a_value_out_of_its_range_is_refused_at_once(options: dict[str, Any], text: str) -> None:
+    with pytest.raises(ConfigurationError) as refusal:
+        TokenOptions(**options)
+
+    assert str(refusal.value) == text
+
+
+def test_options_are_values() -> None:
+    assert TokenOptions() == DEFAULT_TOKEN_OPTIONS
+    assert TokenOptions(detailed_errors=True) != DEFAULT_TOKEN_OPTIONS
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        DEFAULT_TOKEN_OPTIONS.detailed_errors = True  # type: ignore[misc]
+
+
+# Lifetime.
+
+
+@pytest.mark.parametrize(
+    ("expires_at", "lifetime"),
+    [(None, 3600), (1_000_000, 3600), (1000 + 3601, 3600), (1000 + 3600, 3600), (1000 + 60, 60), (1001, 1)],
+)
+def test_a_token_lives_no_longer_than_the_sign_in(expires_at: int | None, lifetime: int) -> None:
+    assert token_lifetime(3600, expires_at, now=1000) == lifetime
+
+
+@pytest.mark.parametrize("expires_at", [1000, 999, 0, -1])
+def test_a_sign_in_that_has_ended_opens_nothing(expires_at: int) -> None:
+    with pytest.raises(AuthenticationFailed, match="the sign-in has expired: sign in again"):
+        token_lifetime(3600, expires_at, now=1000)

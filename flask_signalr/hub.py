@@ -49,7 +49,7 @@ class MountedHub:
 
         Raises:
             AuthorizationDenied: The collision guard says that the id belongs to somebody else.
-            TypeError: The provider returned something else than a text.
+            TypeError: The provider returned something else than a text, or the guard than a boolean.
         """
         user_id = self.options.user_id_provider(principal)
         if user_id is None:
@@ -60,15 +60,21 @@ class MountedHub:
                     "it connects without one and nobody can send to it by user id",
                     self.name,
                     principal.scheme,
-                    ", ".join(principal.claims.types()) or "(none)",
+                    ", ".join(map(repr, principal.claims.types())) or "(none)",
                 )
             return None
         if not isinstance(user_id, str):
             raise TypeError(f"the user_id_provider of hub {self.name!r} returned a {type(user_id).__name__}, not a str")
         guard = self.options.collision_guard
-        if guard is not None and not guard(user_id, principal):
+        if guard is not None and not self._is_granted(guard(user_id, principal)):
             raise AuthorizationDenied("this sign-in may not use its user id: it belongs to another sign-in")
         return user_id
+
+    def _is_granted(self, answer: object) -> bool:
+        if not isinstance(answer, bool):  # such as a coroutine, which is true whatever it would have said
+            kind = type(answer).__name__
+            raise TypeError(f"the collision_guard of hub {self.name!r} returned a {kind}, not True or False")
+        return answer
 
     def access(self, user_id: str | None, claims: Claims, principal: Principal, lifetime: int) -> ClientAccess:
         """Return what a client needs to connect.
@@ -101,7 +107,7 @@ class MountedHub:
                 "fewer of the claim types %s",
                 self.name,
                 len(access.token),
-                ", ".join(claims.types()),
+                ", ".join(map(repr, claims.types())),
             )
         return access
 

@@ -121,6 +121,13 @@ def test_taking_over_the_user_id_of_another_sign_in_fails() -> None:
     assert asked == [("ada", Principal("ada", scheme="Portal")), ("ada", ADA)]
 
 
+@pytest.mark.parametrize("answer", [None, 1, "yes", object()], ids=repr)
+def test_a_guard_that_says_neither_yes_nor_no_connects_nobody(answer: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """Closed by default: an ``async`` guard returns a coroutine, which is true whatever it would have said."""
+    assert negotiate(app_with(collision_guard=lambda *_: answer)).status_code == 500
+    assert "collision_guard of hub 'chat' returned a" in caplog.text
+
+
 def test_the_guard_is_not_asked_without_a_user_id() -> None:
     def guard(user_id: str, principal: Principal) -> bool:
         raise AssertionError
@@ -148,9 +155,19 @@ def test_a_sign_in_without_user_id_is_warned_of_once(caplog: pytest.LogCaptureFi
     (warning,) = warnings_in(caplog)
     assert "'chat'" in warning
     assert "scheme Test" in warning
-    assert "email, role" in warning
+    assert "'email', 'role'" in warning
     assert "ada@example.org" not in warning
     assert "staff" not in warning
+
+
+def test_log_forging_by_a_claims_type_fails(caplog: pytest.LogCaptureFixture) -> None:
+    """Log injection: an identity provider may let its users name claims."""
+    app = app_with(Principal(None, {"x\nINFO root ada signed in\x1b[2J": 1}, scheme="Test"))
+
+    negotiate(app)
+
+    (warning,) = warnings_in(caplog)
+    assert warning.isprintable()
 
 
 def test_a_principal_without_claims_is_warned_of_too(caplog: pytest.LogCaptureFixture) -> None:
@@ -192,7 +209,7 @@ def test_a_long_token_is_warned_of_once_before_it_is_too_long(caplog: pytest.Log
         service_claims(negotiate(app))
 
     (warning,) = warnings_in(caplog)
-    assert "group, role" in warning
+    assert "'group', 'role'" in warning
     assert "xxx" not in warning
 
 

@@ -1,5 +1,6 @@
 """Negotiate over HTTP: where it is mounted, what it answers, and how it refuses."""
 
+import io
 import logging
 import re
 import time
@@ -428,6 +429,27 @@ def test_a_chunked_body_is_refused() -> None:
     answer = negotiate(
         open_app(),
         data=b"{}",
+        environ_overrides={"CONTENT_LENGTH": "", "HTTP_TRANSFER_ENCODING": "chunked", "wsgi.input_terminated": True},
+    )
+
+    assert_refused(answer, 400, "no body")
+
+
+class NoChunks(io.BytesIO):
+    """What a server hands over for a chunked body that is none: each has errors of its own."""
+
+    def readinto(self, buffer: object) -> int:
+        raise OSError("Invalid chunk header")
+
+    def read(self, size: int | None = -1) -> bytes:
+        raise OSError("Invalid chunk header")
+
+
+def test_chunks_that_are_none_are_refused() -> None:
+    """No server looks at them before somebody reads the body."""
+    answer = negotiate(
+        open_app(),
+        input_stream=NoChunks(),
         environ_overrides={"CONTENT_LENGTH": "", "HTTP_TRANSFER_ENCODING": "chunked", "wsgi.input_terminated": True},
     )
 

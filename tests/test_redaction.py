@@ -50,7 +50,10 @@ def written(record: logging.LogRecord) -> str:
         (f"ACCESS_TOKEN={OPAQUE}", "ACCESS_TOKEN=[redacted]"),
         (f"next=%2F%3Faccess_token%3D{OPAQUE}", "next=%2F%3Faccess_token%3D[redacted]"),
         (f"next=%2F%3Faccess%5Ftoken%253D{OPAQUE}", "next=%2F%3Faccess%5Ftoken%253D[redacted]"),
+        (f'{{"url":"/?access_token={OPAQUE}","n":1}}', '{"url":"/?access_token=[redacted]","n":1}'),
         (f"Authorization: Bearer {JWT}", "Authorization: Bearer [redacted]"),
+        (f"header=Bearer%20{JWT}%20", "header=Bearer%20[redacted]%20"),
+        ("an encrypted eyJhbGciOiJkaXIifQ..aXY.Y3Q.dGFn.", "an encrypted [redacted]."),
         (f"b'{JWT}'", "b'[redacted]'"),
         (f"two: {JWT}, {JWT}.", "two: [redacted], [redacted]."),
         ("access_token=", "access_token="),
@@ -97,6 +100,14 @@ def test_exhausting_the_server_by_a_log_line_fails(text: str) -> None:
     assert len(redact(text)) <= len(text) + 200_000
 
 
+@given(st.text(), st.sampled_from([JWT, f"?access_token={OPAQUE}", f"%20{JWT}", ""]), st.text())
+def test_what_is_redacted_stays_as_it_is(before: str, secret: str, after: str) -> None:
+    """A record passes the filters of its logger and of each handler."""
+    once = redact(f"{before}{secret}{after}")
+
+    assert redact(once) == once
+
+
 # The filter.
 
 
@@ -137,14 +148,29 @@ def test_a_traceback_has_no_token(before: bool) -> None:
     assert "ValueError: cannot open wss://x/?access_token=[redacted]" in text
 
 
+def test_a_formatter_of_ones_own_does_not_write_the_exception_once_more() -> None:
+    """Those that write JSON read the exception itself and not the text of it."""
+    try:
+        raise ValueError(f"cannot open wss://x/?access_token={OPAQUE}")
+    except ValueError:
+        record = record_of("failed", exc_info=sys.exc_info())
+
+    RedactTokens().filter(record)
+
+    assert record.exc_info is None
+
+
 def test_a_traceback_without_a_token_stays() -> None:
     try:
         raise ValueError("a fault")
     except ValueError:
         record = record_of("failed", exc_info=sys.exc_info())
 
-    assert "ValueError: a fault" in written(record)
+    RedactTokens().filter(record)
+
     assert record.exc_info
+    assert record.exc_text is None, "a formatter of the app's own may want to write it"
+    assert "ValueError: a fault" in written(record)
 
 
 def test_a_stack_has_no_token() -> None:
@@ -172,6 +198,14 @@ def test_loggers_get_the_filter_once() -> None:
     redact_logs([logger.name])
 
     assert [type(found) for found in logger.filters] == [RedactTokens]
+
+
+def test_every_logger_of_the_list_gets_the_filter_unless_others_are_named() -> None:
+    redact_logs()
+
+    assert all(
+        any(isinstance(found, RedactTokens) for found in logging.getLogger(name).filters) for name in URL_LOGGERS
+    )
 
 
 def test_all_loggers_of_this_package_are_on_the_list() -> None:

@@ -1,0 +1,136 @@
+"""The choices of a hub: closed by default, and a wrong one is refused where it is written."""
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from flask_signalr.auth.scheme import AuthScheme
+from flask_signalr.endpoints import DEFAULT_ROUTER, EndpointRouter
+from flask_signalr.errors import ConfigurationError
+from flask_signalr.hub_options import HubKeywords, HubOptions, check_keywords
+from flask_signalr.principal import Principal, by_email, by_name, everything, nothing
+from flask_signalr.token_claims import DEFAULT_TOKEN_OPTIONS, TokenOptions
+
+
+class Somebody(AuthScheme):
+    def authenticate(self, request: object) -> Principal | None:
+        return Principal("somebody")
+
+
+def test_a_hub_of_which_nothing_is_said_lets_nobody_in_and_no_claim_out() -> None:
+    options = HubOptions()
+
+    assert options.auth == ()
+    assert options.allow_anonymous is False
+    assert options.origins == frozenset()
+    assert options.claims_filter is nothing
+    assert options.user_id_provider is by_name
+    assert options.collision_guard is None
+    assert options.endpoint_router is DEFAULT_ROUTER
+    assert (options.access_token_lifetime, options.access_token_algorithm) == (3600, "HS256")
+    assert options.token_options is DEFAULT_TOKEN_OPTIONS
+
+
+def test_every_choice_is_taken() -> None:
+    keywords: HubKeywords = {
+        "auth": (Somebody(),),
+        "allow_anonymous": True,
+        "user_id_provider": by_email,
+        "claims_filter": everything,
+        "collision_guard": lambda user_id, principal: True,
+        "allowed_origins": ("https://a",),
+        "endpoint_router": EndpointRouter(),
+        "access_token_lifetime": 60,
+        "access_token_algorithm": "HS512",
+        "token_options": TokenOptions(detailed_errors=True),
+    }
+
+    options = HubOptions(**keywords)
+
+    assert {name: getattr(options, name) for name in keywords} == keywords
+    assert set(keywords) == HubKeywords.__optional_keys__
+    assert set(keywords) == {field.name for field in dataclasses.fields(HubOptions) if field.init}
+
+
+def test_origins_are_kept_in_the_form_that_browsers_send() -> None:
+    assert HubOptions(allowed_origins=["HTTPS://App.example:443/"]).origins == {"https://app.example"}
+
+
+def test_options_cannot_be_changed() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        HubOptions().allow_anonymous = True  # type: ignore[misc]
+
+
+SCHEMES = "auth= takes a list of auth schemes, as auth=[CookieAuth()]"
+ORIGINS = "allowed_origins= takes a list of origins"
+
+
+@pytest.mark.parametrize(
+    ("keyword", "value", "text"),
+    [
+        ("auth", Somebody(), SCHEMES),
+        ("auth", Somebody, SCHEMES),
+        ("auth", [Somebody], SCHEMES),
+        ("auth", [Somebody(), None], SCHEMES),
+        ("auth", None, SCHEMES),
+        ("auth", "cookie", SCHEMES),
+        ("allow_anonymous", "no", "allow_anonymous= takes True or False"),
+        ("allow_anonymous", 1, "allow_anonymous= takes True or False"),
+        ("allow_anonymous", None, "allow_anonymous= takes True or False"),
+        ("user_id_provider", "email", "user_id_provider= takes a callable of one principal"),
+        ("user_id_provider", None, "user_id_provider= takes a callable of one principal"),
+        ("claims_filter", ["role"], "claims_filter= takes a callable of one principal"),
+        ("claims_filter", None, "claims_filter= takes a callable of one principal"),
+        ("collision_guard", True, "collision_guard= takes a callable of a user id and a principal"),
+        ("allowed_origins", "https://a", ORIGINS),
+        ("allowed_origins", [5], ORIGINS),
+        ("allowed_origins", None, ORIGINS),
+        (
+            "allowed_origins",
+            ["*"],
+            "allowed origins: '*' is no origin; browsers send credentials to no star: list each",
+        ),
+        ("allowed_origins", ["null"], "allowed origins: 'null' is no origin; write https://host:port"),
+        ("endpoint_router", EndpointRouter, "endpoint_router= takes an EndpointRouter, not its class or a function"),
+        ("endpoint_router", None, "endpoint_router= takes an EndpointRouter, not its class or a function"),
+        ("access_token_lifetime", 0, "access_token_lifetime= takes whole seconds, at least 1"),
+        ("access_token_lifetime", 1.5, "access_token_lifetime= takes whole seconds, at least 1"),
+        ("access_token_lifetime", "60", "access_token_lifetime= takes whole seconds, at least 1"),
+        ("access_token_lifetime", True, "access_token_lifetime= takes whole seconds, at least 1"),
+        ("access_token_algorithm", "none", "access_token_algorithm= is one of HS256, HS512"),
+        ("access_token_algorithm", "RS256", "access_token_algorithm= is one of HS256, HS512"),
+        ("access_token_algorithm", None, "access_token_algorithm= is one of HS256, HS512"),
+        ("token_options", {"detailed_errors": True}, "token_options= takes a TokenOptions(…)"),
+        ("token_options", None, "token_options= takes a TokenOptions(…)"),
+    ],
+    ids=lambda value: getattr(value, "__name__", None) or ascii(value)[:30],
+)
+def test_a_wrong_choice_is_refused_by_its_keyword(keyword: str, value: Any, text: str) -> None:
+    with pytest.raises(ConfigurationError) as refusal:
+        HubOptions(**{keyword: value})
+
+    assert str(refusal.value).startswith(text)
+
+
+def test_schemes_and_origins_that_can_be_read_once_are_kept() -> None:
+    """Keywords are read for each app anew: a generator would protect the first one and leave the second without."""
+    scheme = Somebody()
+
+    keywords = check_keywords(
+        {"auth": iter([scheme]), "allowed_origins": (origin for origin in ["https://a"])}  # type: ignore[typeddict-item]
+    )
+
+    for _ in range(2):
+        assert HubOptions(**keywords).auth == (scheme,)
+        assert HubOptions(**keywords).origins == {"https://a"}
+
+
+def test_checking_keywords_adds_none() -> None:
+    """What a hub leaves open stays open for the defaults of the extension."""
+    assert check_keywords({"access_token_lifetime": 60}) == {"access_token_lifetime": 60}
+
+
+def test_checking_keywords_refuses_wrong_ones() -> None:
+    with pytest.raises(ConfigurationError, match="access_token_lifetime="):
+        check_keywords({"access_token_lifetime": -1})

@@ -85,7 +85,7 @@ def client_audience(endpoint: ServiceEndpoint, hub: str, application_name: str =
     return f"{endpoint.audience_base_url}client/?hub={prefixed_hub(hub, application_name)}"
 
 
-_APPLICATION_NAME = re.compile(r"[a-zA-Z][a-zA-Z0-9_]*", re.ASCII)
+_APPLICATION_NAME = re.compile(r"[a-zA-Z][a-zA-Z0-9_]*")
 
 
 def check_application_name(application_name: str) -> str:

@@ -273,7 +273,8 @@ def test_a_wrong_value_is_refused_under_its_keys_name(key: str, value: Any, text
     assert str(refusal.value).startswith(text)
     assert SECRET not in str(refusal.value)
     assert ACCESS_KEY not in str(refusal.value)
-    assert refusal.value.__cause__ is None, "the library's own error may quote the value"
+    assert refusal.value.__cause__ is None
+    assert refusal.value.__suppress_context__, "the library's own error may quote the value"
 
 
 def test_secondary_endpoints_alone_are_refused() -> None:

@@ -259,7 +259,8 @@ def test_a_client_endpoint_is_a_web_address(value: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "shown"), [("aaa", "aaa"), ("", ""), ("ftp://a", "ftp://a"), ("https://a?x=1", "https://a")]
+    ("value", "shown"),
+    [("aaa", "aaa"), ("", ""), ("ftp://a", "ftp://a"), ("https://a?x=1", "https://a"), ("ftp://u:pw@a", "")],
 )
 def test_a_server_endpoint_is_a_web_address(value: str, shown: str) -> None:
     error = refusal(f"Endpoint=https://a;AccessKey={KEY};ServerEndpoint={value}")

@@ -250,6 +250,6 @@ def test_rename_keeps_to_what_it_was_told_at_first() -> None:
     names = {"email": "mail"}
     claims_filter = rename(names)
 
-    names["level"] = "rank"
+    names["email"] = "role"
 
     assert claims_filter(ADA).types() == ("mail",)

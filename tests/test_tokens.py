@@ -296,6 +296,22 @@ def test_a_user_id_that_leaves_no_room_is_named_as_the_reason() -> None:
     assert str(refusal).endswith("no choice of claims makes it fit: shorten the user id")
 
 
+def test_the_advice_is_true_to_the_character() -> None:
+    """What is left after it has at most 4096 characters, and exactly 4096 will do."""
+    left = set()
+    for size in range(2880, 2960):
+        pairs = [("big", "b" * 3500), ("filler", "x" * size)]
+
+        advice = too_long(pairs).fits_without
+
+        rest = outcome(without(pairs, ["big"]))
+        assert advice == (("big",) if isinstance(rest, str) else ("big", "filler"))
+        left.add(len(rest) if isinstance(rest, str) else 0)
+
+    assert TOKEN_LIMIT in left
+    assert 0 in left
+
+
 NAMES = st.sampled_from(["asrs.s.uid", "role", "groups", "name", "photo", "ü", "a" * 40, "\n"])
 LONG_VALUES = st.builds(
     lambda unit, count: unit * count, st.sampled_from(["x", "ü", '"', "\n", "ab"]), st.integers(0, 1200)

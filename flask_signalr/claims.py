@@ -90,11 +90,16 @@ def short_name(claim_type: str) -> str:
     return SHORT_NAMES.get(claim_type, claim_type)
 
 
-def customer_claims(claims: Claims) -> Iterator[tuple[str, ClaimValue]]:
+def customer_claims(claims: Claims, *, may_name_user: bool = True) -> Iterator[tuple[str, ClaimValue]]:
     """Yield an app's claims under the names that they carry in a service token.
 
     The first ``sub`` stays, further ones and the reserved types go under ``asrs.u.``; long .NET types get their
     short names, after that check and not before it, as in the SDK.
+
+    Args:
+        claims: The app's.
+        may_name_user: Whether ``sub`` and ``nameid`` keep their names. In a token without ``asrs.s.uid`` the service
+            takes them for the user id; under ``asrs.u.`` it does not.
 
     Raises:
         InvalidClaim: A type begins with ``asrs.s.``: those speak for the service, ``asrs.s.uid`` names the user.
@@ -102,7 +107,7 @@ def customer_claims(claims: Claims) -> Iterator[tuple[str, ClaimValue]]:
 
     Source: Azure/azure-signalr:src/Microsoft.Azure.SignalR.Common/Utilities/ClaimsUtility.cs.
     """
-    has_subject = False
+    has_subject = not may_name_user
     for claim_type, value in claims.pairs:
         if claim_type == "sub":
             yield (USER_PREFIX + "sub" if has_subject else "sub"), value
@@ -112,7 +117,8 @@ def customer_claims(claims: Claims) -> Iterator[tuple[str, ClaimValue]]:
         elif claim_type[:7].casefold() == SYSTEM_PREFIX:
             raise InvalidClaim(claim_type, f"types that begin with {SYSTEM_PREFIX!r} are the service's own")
         else:
-            yield SHORT_NAMES.get(claim_type, claim_type), value
+            name = SHORT_NAMES.get(claim_type, claim_type)
+            yield (name if may_name_user or name != "nameid" else USER_PREFIX + name), value
 
 
 def merge_claims(pairs: Iterable[tuple[str, ClaimValue]]) -> dict[str, Any]:

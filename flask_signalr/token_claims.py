@@ -118,7 +118,9 @@ def token_claims(
     if options.close_on_expiry and principal.expires_at is not None:
         pairs += (("asrs.s.coae", "true"), ("asrs.s.aeo", str(principal.expires_at)))
     if claims.pairs:
-        pairs.extend(customer_claims(claims))
+        # A caller whom the provider gives no user id gets none from a claim that its identity provider chose.
+        may_name_user = user_id is not None or not principal.is_authenticated
+        pairs.extend(customer_claims(claims, may_name_user=may_name_user))
     return pairs
 
 

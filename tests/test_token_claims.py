@@ -115,6 +115,32 @@ def test_a_claim_that_forges_the_user_id_never_stands_beside_the_real_one(claim_
         token_claims("mallory", Claims.of({claim_type: "ada"}))
 
 
+NAME_IDENTIFIER = "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/nameidentifier"
+
+
+@pytest.mark.parametrize("claim_type", ["sub", "nameid", NAME_IDENTIFIER])
+def test_a_subject_does_not_become_the_user_id_that_the_provider_refused(claim_type: str) -> None:
+    """Without ``asrs.s.uid`` the service routes by ``nameid`` or ``sub``, which an identity provider chose.
+
+    Mallory's unverified address gives her no user id; a subject of the same text must not give it to her.
+    """
+    mallory = Principal("mallory", {claim_type: ["ada@example.org", "ada"]})
+
+    pairs = token_claims(None, mallory.claims, mallory)
+
+    name = "sub" if claim_type == "sub" else "nameid"
+    assert pairs == [(f"asrs.u.{name}", "ada@example.org"), (f"asrs.u.{name}", "ada")]
+
+
+@pytest.mark.parametrize("claim_type", ["sub", "nameid"])
+def test_a_subject_keeps_its_name_beside_a_user_id_and_where_code_alone_decides(claim_type: str) -> None:
+    """The user id wins at the service; and ``hub.negotiate(claims=…)`` may name the user as the Management SDK may."""
+    claims = Claims.of({claim_type: "7f3a"})
+
+    assert token_claims("ada", claims, ADA) == [("asrs.s.uid", "ada"), (claim_type, "7f3a")]
+    assert token_claims(None, claims) == [(claim_type, "7f3a")]
+
+
 # Their ranges.
 
 

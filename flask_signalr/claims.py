@@ -110,7 +110,7 @@ def customer_claims(claims: Claims, *, may_name_user: bool = True) -> Iterator[t
     has_subject = not may_name_user
     for claim_type, value in claims.pairs:
         if claim_type == "sub":
-            yield (USER_PREFIX + "sub" if has_subject else "sub"), value
+            yield (USER_PREFIX + "sub" if has_subject else "sub"), _plain_text(value)  # a text by RFC 7519 §4.1.2
             has_subject = True
         elif claim_type in RESERVED_TYPES:
             yield USER_PREFIX + claim_type, _plain_text(value)
@@ -177,5 +177,5 @@ def _json_object(claim_type: str, value: dict[Any, Any]) -> dict[str, Any]:
 
 
 def _plain_text(value: ClaimValue) -> str:
-    """Return a value as the SDK writes it into a claim that it renames: always text."""
+    """Return a value as the SDK writes it into a claim that it renames: as text, whatever it was."""
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()

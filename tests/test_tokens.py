@@ -7,11 +7,13 @@ from typing import Any
 
 import jwt
 import pytest
-from hypothesis import given
+from hypothesis import event, given
 from hypothesis import strategies as st
 
-from flask_signalr.claims import ClaimValue, merge_claims
+from flask_signalr.claims import Claims, ClaimValue, merge_claims
 from flask_signalr.errors import AccessTokenTooLong, InvalidClaim
+from flask_signalr.principal import Principal
+from flask_signalr.token_claims import token_claims
 from flask_signalr.tokens import ALGORITHMS, TOKEN_LIMIT, SigningKey, sign_access_token
 
 ACCESS_KEY = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEFGH"
@@ -148,7 +150,8 @@ VALUES = st.one_of(
 
 @given(st.lists(st.tuples(ANY_TEXT, VALUES), max_size=8), st.sampled_from(ALGORITHMS))
 def test_every_token_verifies_with_the_very_claims_or_is_refused(pairs: Pairs, algorithm: str) -> None:
-    pairs = [(name, value) for name, value in pairs if name not in SET_BY_US]
+    """Under any name but those that we set ourselves, and those that are always texts: `customer_claims` sees to it."""
+    pairs = [(name, value) for name, value in pairs if name not in (*SET_BY_US, "sub", "jti", "iss")]
 
     token = outcome(pairs, algorithm)
 
@@ -161,6 +164,33 @@ def test_every_token_verifies_with_the_very_claims_or_is_refused(pairs: Pairs, a
     else:
         assert is_encodable(pairs)
         assert typed(own_claims(token, algorithm)) == typed(merge_claims(pairs))
+
+
+NAMES_OF_MEANING = st.sampled_from(
+    ["sub", "nameid", "aud", "exp", "nbf", "iat", "iss", "jti", "asrs.u.sub", "role", "ü"]
+)
+USER_IDS = st.none() | st.text()
+
+
+@given(USER_IDS, st.lists(st.tuples(NAMES_OF_MEANING, VALUES | st.lists(VALUES, max_size=3)), max_size=8))
+def test_claims_under_names_of_meaning_break_no_token(user_id: str | None, source: list[tuple[str, Any]]) -> None:
+    """Whatever an identity provider puts into ``exp``, ``aud`` or ``sub``, the token stays the one that we meant."""
+    try:
+        pairs = token_claims(user_id, Claims.of(source), Principal("ada"))
+    except InvalidClaim as refusal:
+        event(f"refused: {refusal.reason[:20]}")
+        return
+
+    token = outcome(pairs)
+
+    if isinstance(token, str):
+        claims = verified(token)
+        assert [claims[name] for name in SET_BY_US] == [NOW, NOW + 3600, NOW, AUDIENCE]
+        assert claims.get("asrs.s.uid") == user_id
+        assert user_id is not None or not {"sub", "nameid"} & set(claims)
+        assert typed(own_claims(token)) == typed(merge_claims(pairs))
+    else:
+        assert isinstance(token, AccessTokenTooLong) or not is_encodable(pairs)
 
 
 def outcome(pairs: Pairs, algorithm: str = "HS256") -> str | InvalidClaim | AccessTokenTooLong:

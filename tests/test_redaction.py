@@ -81,7 +81,7 @@ def test_every_token_is_known_by_its_form(secret: str, around: str) -> None:
     assert not [part for part in secret.split(".") if part in text]
 
 
-@given(st.text(st.characters(exclude_characters="&\"'#<> "), max_size=20), st.text(max_size=20))
+@given(st.text(st.characters(codec="utf-8", exclude_characters="&\"'#<> "), max_size=20), st.text(max_size=20))
 def test_a_token_of_a_query_is_hidden_in_any_encoding(secret: str, before: str) -> None:
     for encoded in (quote(secret, safe=""), quote(quote(secret, safe=""), safe="")):
         text = redact(f"{before}?access_token={encoded}&b=1")

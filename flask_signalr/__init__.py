@@ -1,44 +1,51 @@
-"""Azure SignalR Service for Flask: negotiation, authentication, user ids and claims."""
+"""Azure SignalR Service for Flask: negotiation, authentication, user ids and claims.
 
-from flask_signalr.auth.bearer import BearerAuth
-from flask_signalr.auth.cookie import CookieAuth, user_principal
-from flask_signalr.auth.key_set import KeyFetching
-from flask_signalr.auth.scheme import AuthScheme
-from flask_signalr.claims import Claims
-from flask_signalr.endpoints import EndpointRouter, ServiceEndpoint
-from flask_signalr.errors import (
-    AccessTokenTooLong,
-    AuthenticationFailed,
-    AuthorizationDenied,
-    BadRequest,
-    ConfigurationError,
-    HubNotFound,
-    IdentityProviderUnavailable,
-    InvalidClaim,
-    MissingExtra,
-    NoServiceEndpoint,
-    OriginNotAllowed,
-    SignalRError,
-    Unavailable,
-)
-from flask_signalr.extension import SignalR
-from flask_signalr.hub import Hub
-from flask_signalr.hub_options import HubOptions
-from flask_signalr.negotiation import ClientAccess
-from flask_signalr.principal import (
-    ANONYMOUS,
-    Principal,
-    by_claim,
-    by_email,
-    by_name,
-    canonical_user_id,
-    everything,
-    nothing,
-    only,
-    rename,
-)
-from flask_signalr.redaction import HideTokens, RedactTokens, redact_logs
-from flask_signalr.token_claims import TokenOptions
+A public name is loaded when it is first asked for, so that an app pays for what it uses.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from flask_signalr.auth.bearer import BearerAuth
+    from flask_signalr.auth.cookie import CookieAuth, user_principal
+    from flask_signalr.auth.key_set import KeyFetching
+    from flask_signalr.auth.scheme import AuthScheme
+    from flask_signalr.claims import Claims
+    from flask_signalr.endpoints import EndpointRouter, ServiceEndpoint
+    from flask_signalr.errors import (
+        AccessTokenTooLong,
+        AuthenticationFailed,
+        AuthorizationDenied,
+        BadRequest,
+        ConfigurationError,
+        HubNotFound,
+        IdentityProviderUnavailable,
+        InvalidClaim,
+        MissingExtra,
+        NoServiceEndpoint,
+        OriginNotAllowed,
+        SignalRError,
+        Unavailable,
+    )
+    from flask_signalr.extension import SignalR
+    from flask_signalr.hub import Hub
+    from flask_signalr.hub_options import HubOptions
+    from flask_signalr.negotiation import ClientAccess
+    from flask_signalr.principal import (
+        ANONYMOUS,
+        Principal,
+        by_claim,
+        by_email,
+        by_name,
+        canonical_user_id,
+        everything,
+        nothing,
+        only,
+        rename,
+    )
+    from flask_signalr.redaction import HideTokens, RedactTokens, redact_logs
+    from flask_signalr.token_claims import TokenOptions
 
 __all__ = [
     "ANONYMOUS",
@@ -81,3 +88,38 @@ __all__ = [
     "rename",
     "user_principal",
 ]
+
+_HOMES = {
+    "auth.bearer": "BearerAuth",
+    "auth.cookie": "CookieAuth user_principal",
+    "auth.key_set": "KeyFetching",
+    "auth.scheme": "AuthScheme",
+    "claims": "Claims",
+    "endpoints": "EndpointRouter ServiceEndpoint",
+    "errors": "AccessTokenTooLong AuthenticationFailed AuthorizationDenied BadRequest ConfigurationError "
+    "HubNotFound IdentityProviderUnavailable InvalidClaim MissingExtra NoServiceEndpoint OriginNotAllowed "
+    "SignalRError Unavailable",
+    "extension": "SignalR",
+    "hub": "Hub",
+    "hub_options": "HubOptions",
+    "negotiation": "ClientAccess",
+    "principal": "ANONYMOUS Principal by_claim by_email by_name canonical_user_id everything nothing only rename",
+    "redaction": "HideTokens RedactTokens redact_logs",
+    "token_claims": "TokenOptions",
+}
+"""Which module has which public names."""
+
+_MODULES = {name: f"{__name__}.{module}" for module, names in _HOMES.items() for name in names.split()}
+
+if not TYPE_CHECKING:  # or type checkers would take every name for one of ours
+
+    def __getattr__(name: str) -> object:
+        """Load a public name (PEP 562)."""
+        if name not in _MODULES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = globals()[name] = getattr(import_module(_MODULES[name]), name)
+        return value
+
+    def __dir__() -> list[str]:
+        """Return the public names too that were not asked for yet."""
+        return sorted({*globals(), *__all__})

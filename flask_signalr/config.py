@@ -1,8 +1,10 @@
 """Configuration: the ``SIGNALR_*`` keys of an app, read once into one value."""
 
+import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cached_property
 from typing import Annotated, Any, Literal, get_args
 
@@ -14,6 +16,8 @@ from flask_signalr.negotiation import check_application_name
 from flask_signalr.origins import parse_origins
 from flask_signalr.token_claims import StickyMode, TokenOptions, Transport
 from flask_signalr.tokens import ALGORITHMS, TOKEN_LIMIT
+
+logger = logging.getLogger("flask_signalr.config")
 
 _PREFIX = "SIGNALR_"
 
@@ -102,7 +106,11 @@ class Settings:
 
 
 def _read(config: Mapping[str, Any]) -> _Keys:
-    known = (field.encode_name for field in msgspec.structs.fields(_Keys))
+    known = [field.encode_name for field in msgspec.structs.fields(_Keys)]
+    for key in config:
+        if key.startswith(_PREFIX) and key not in known:
+            meant = get_close_matches(key, known, n=1)
+            logger.warning("%s is no configuration key%s", key, f"; do you mean {meant[0]}?" if meant else "")
     given = {key: config[key] for key in known if config.get(key) is not None}
     try:
         return msgspec.convert(given, _Keys, strict=False)

@@ -1,7 +1,7 @@
 """Negotiation: from a service endpoint, a hub and claims to the URL and token that a client connects with."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import quote, quote_plus
 
@@ -30,6 +30,9 @@ class ClientAccess(
 
     def __repr__(self) -> str:
         return f"ClientAccess(url={self.url!r})"
+
+    def __rich_repr__(self) -> Iterator[tuple[str, str]]:
+        yield "url", self.url
 
     def to_dict(self) -> dict[str, Any]:
         """Return the answer to a negotiate request, as SignalR clients read it."""

@@ -333,3 +333,12 @@ def test_no_repr_shows_a_key() -> None:
     several = settings(ENDPOINTS={"west": WEST})
 
     assert ACCESS_KEY not in f"{several} {several!r} {several.endpoints} {vars(several)}"
+
+
+def test_a_misspelt_key_is_told_with_the_one_that_was_meant(caplog: pytest.LogCaptureFixture) -> None:
+    """A lifetime that is not read is an hour where somebody wanted a minute; another version's key is no error."""
+    Settings.from_config({"SIGNALR_CONNECTION_STRING": CONNECTION_STRING, "SIGNALR_ACESS_TOKEN_LIFETIME": 60, "X": 1})
+
+    assert [record.getMessage() for record in caplog.records] == [
+        "SIGNALR_ACESS_TOKEN_LIFETIME is no configuration key; do you mean SIGNALR_ACCESS_TOKEN_LIFETIME?"
+    ]

@@ -191,3 +191,11 @@ def test_the_original_query_comes_first_and_as_it_was(arguments: tuple[str, ...]
 )
 def test_path_and_query_are_appended_where_there_are_any(path: str, query: str, suffix: str) -> None:
     assert url_suffix(path, query) == suffix
+
+
+def test_rich_tracebacks_show_no_token() -> None:
+    access = ClientAccess("https://a/client/?hub=h", "secret-token")
+
+    shown = list(access.__rich_repr__())
+
+    assert shown == [("url", "https://a/client/?hub=h")]

@@ -110,6 +110,24 @@ def test_several_issuers_stand_side_by_side() -> None:
     assert principal.name == "bob"
 
 
+class ReadsBasic(AuthScheme):
+    """A scheme of an app, as Flask's documentation shows it."""
+
+    def authenticate(self, request: Request) -> Principal | None:
+        credentials = request.authorization
+        return Principal(credentials.username, scheme="Basic") if credentials and credentials.username else None
+
+
+@pytest.mark.parametrize("allow_anonymous", [True, False])
+@pytest.mark.parametrize("header", ["Basic YTpi\xe4", "Negotiate YII\xe4", "\xe4 YTpi", 'Digest username="\xe4"'])
+def test_crashing_a_scheme_with_odd_letters_fails(header: str, allow_anonymous: bool) -> None:
+    """What cannot be read is refused before werkzeug tries: it raises at letters that base64 has not."""
+    request = request_with({"Authorization": header})
+
+    with pytest.raises(AuthenticationFailed, match="ASCII"):
+        ask(ReadsBasic(), request=request, allow_anonymous=allow_anonymous)
+
+
 class Crashes(AuthScheme):
     def authenticate(self, request: Request) -> Principal | None:
         raise LookupError("a fault in the program")

@@ -51,6 +51,8 @@ def _token_of_header(header: str) -> str | None:
             return header[7:].lstrip(" ")
         if not _TOKEN_CHARACTER.match(header, 6):
             raise AuthenticationFailed("the Authorization header says Bearer without a token after one space")
+    if not header.isascii():  # werkzeug raises at such a Basic, and with it a scheme that asks for `authorization`
+        raise AuthenticationFailed("the Authorization header has other characters than ASCII")
     if "," in header and _SECOND_CREDENTIAL.search(header):
         _refuse_several_credentials()
     return None

@@ -1,0 +1,78 @@
+"""The Flask app that is measured: hubs of flask_signalr, and beside them the bare views that they are compared with."""
+
+import os
+import time
+
+import jwt
+from flask import Flask
+from flask_login import LoginManager, UserMixin, login_required, login_user
+
+from benchmarks.signing import ACCESS_KEY
+from flask_signalr import BearerAuth, CookieAuth, ServiceEndpoint, SignalR
+from flask_signalr.negotiation import client_access
+
+CONNECTION_STRING = f"Endpoint=https://benchmark.service.signalr.net;AccessKey={ACCESS_KEY};Version=1.0;"
+BEARER_SECRET = "only for the benchmarks: who signs on with it gets nowhere"
+CONSTANT = client_access(
+    ServiceEndpoint.parse(CONNECTION_STRING), "open", (), lifetime=3600, now=1_700_000_000
+).to_dict()
+"""What the bare views return: the size of a real answer."""
+
+
+def create_app(hubs: int = 1, endpoints: int = 1) -> Flask:
+    """Return an app with sessions and Flask-Login, whose hubs take cookies, bearer tokens, or anybody.
+
+    There are more hubs and service endpoints on demand.
+    """
+    app = create_quickstart(hubs, endpoints)
+    app.secret_key = os.urandom(32)
+    ada = UserMixin()
+    ada.id = "ada"
+    LoginManager(app).user_loader({"ada": ada}.get)
+
+    @app.post("/guarded")
+    @login_required  # type: ignore[untyped-decorator]
+    def guarded() -> dict[str, object]:
+        return CONSTANT
+
+    @app.post("/sign-in")
+    def sign_in() -> str:
+        login_user(ada)
+        return ""
+
+    return app
+
+
+def create_quickstart(hubs: int = 1, endpoints: int = 1) -> Flask:
+    """Return an app as the README's: no sessions, because nothing in it asks for one."""
+    app = Flask("benchmarks")
+    app.config["SIGNALR_ENDPOINTS"] = {
+        f"e{number}": CONNECTION_STRING.replace("benchmark", f"benchmark{number}") for number in range(endpoints)
+    }
+    signalr = SignalR(app)
+    signalr.hub("open", allow_anonymous=True)
+    signalr.hub("cookie", auth=[CookieAuth()])
+    signalr.hub("bearer", auth=[BearerAuth(BEARER_SECRET, issuer="https://login.example", audience="api://chat")])
+    for number in range(1, hubs):
+        signalr.hub(f"hub{number}", allow_anonymous=True)
+
+    @app.post("/bare")
+    def bare() -> dict[str, object]:
+        return CONSTANT
+
+    return app
+
+
+def bearer_token() -> str:
+    """Return a token that the hub ``bearer`` accepts, with the claims that an identity provider gives."""
+    now = int(time.time())
+    claims = {
+        "iss": "https://login.example",
+        "aud": "api://chat",
+        "sub": "ada@example.org",
+        "name": "Ada Lovelace",
+        "role": ["staff", "admin"],
+        "iat": now,
+        "exp": now + 3600,
+    }
+    return jwt.encode(claims, BEARER_SECRET, "HS256")

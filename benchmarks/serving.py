@@ -1,0 +1,162 @@
+"""(c) Requests per second on one core, under granian, beside Express."""
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+
+from benchmarks.apps import CONNECTION_STRING, bearer_token
+from benchmarks.measure import Bound, Row
+from benchmarks.wsgi import HEADERS
+
+HERE = Path(__file__).parent
+ROUNDS = 15
+SECONDS = 1
+"""What one turn of a subject takes."""
+CONNECTIONS = 8
+START_WITHIN = 20
+"""Seconds that a server may take to answer."""
+
+BARE, ANONYMOUS, BEARER = "bare view", "anonymous", "bearer HS256"
+TUNED, DOCUMENTED = "Express, tuned key", "Express as Microsoft's docs write it"
+
+
+class CannotMeasure(Exception):
+    """A program that the measurement needs is missing or does not work; the text names the remedy."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """Something that answers negotiate requests."""
+
+    port: int
+    path: str
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+def run(progress: Callable[[str], None]) -> list[Row]:
+    """Start all servers on one core, load them from the other by turns, and compare their requests per second.
+
+    Raises:
+        CannotMeasure: There is one core only, a program is missing, or a server does not answer as it should.
+    """
+    cores = sorted(os.sched_getaffinity(0))
+    if len(cores) < 2:
+        raise CannotMeasure("two cores are needed: one for the servers, one for the load")
+    for program, remedy in (("wrk", "apt-get install wrk"), ("node", "apt-get install nodejs npm")):
+        if shutil.which(program) is None:
+            raise CannotMeasure(f"the program {program} is missing; on Debian: {remedy}")
+    if not (HERE / "node_modules" / "express").exists():
+        raise CannotMeasure("Express is not installed; 'make bench' does it, or: cd benchmarks && npm ci")
+    with _servers(cores[0]) as targets:
+        rates = _take_turns(targets, cores[1], progress)
+    return [
+        _row(rates, ANONYMOUS, BARE, Bound(at_least=0.95)),
+        _row(rates, BEARER, BARE, Bound(at_least=0.6)),
+        _row(rates, ANONYMOUS, TUNED, Bound(at_least=0.95)),
+        _row(rates, ANONYMOUS, DOCUMENTED, Bound(at_least=5.0)),
+    ]
+
+
+def _row(rates: dict[str, list[float]], subject: str, peer: str, bound: Bound) -> Row:
+    ratio = median(ours / theirs for ours, theirs in zip(rates[subject], rates[peer], strict=True))
+    return Row(subject, f"{median(rates[subject]):.0f}/s", peer, f"{median(rates[peer]):.0f}/s", ratio, bound)
+
+
+def _take_turns(targets: dict[str, Target], core: int, progress: Callable[[str], None]) -> dict[str, list[float]]:
+    for name, target in targets.items():
+        progress(f"warming up: {name}")
+        _load(target, core, SECONDS)
+    rates: dict[str, list[float]] = {name: [] for name in targets}
+    for number in range(ROUNDS):
+        progress(f"round {number + 1} of {ROUNDS}")
+        for name in targets if number % 2 else reversed(targets):
+            rates[name].append(_load(targets[name], core, SECONDS))
+    return rates
+
+
+def _load(target: Target, core: int, seconds: int) -> float:
+    """Return the requests per second that wrk gets answered, all of them with success."""
+    url = f"http://127.0.0.1:{target.port}{target.path}?negotiateVersion=1"
+    headers = HEADERS | {"Host": f"127.0.0.1:{target.port}", "Origin": f"http://127.0.0.1:{target.port}"}
+    options = [option for name, value in (headers | target.headers).items() for option in ("-H", f"{name}: {value}")]
+    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "-s", str(HERE / "negotiate.lua"), *options, url]
+    ended = subprocess.run(_pinned(core, command), check=False, capture_output=True, text=True, timeout=seconds + 30)
+    if ended.returncode != 0:
+        raise CannotMeasure(f"wrk failed: {ended.stderr.strip()}")
+    result = json.loads(ended.stdout.strip().splitlines()[-1])
+    if result["refused"] or result["broken"] or not result["requests"]:
+        raise CannotMeasure(f"{target.path} did not answer each request with success: {result}")
+    return float(result["requests"] / result["microseconds"] * 1e6)
+
+
+@contextmanager
+def _servers(core: int) -> Iterator[dict[str, Target]]:
+    """Run granian and both Express apps on one core and yield what to load. Who is not loaded, waits."""
+    flask, tuned, documented = _free_ports(3)
+    granian = [sys.executable, "-m", "granian", "benchmarks.apps:create_quickstart", "--factory", "--interface", "wsgi"]
+    granian += ["--host", "127.0.0.1", "--port", str(flask), "--no-ws", "--log-level", "error"]
+    granian += ["--workers", "1", "--blocking-threads", "1", "--runtime-threads", "1"]
+    express = ["node", str(HERE / "express.mjs")]
+    bearer = {"Authorization": f"Bearer {bearer_token()}"}
+    with (
+        _server(core, granian, flask),
+        _server(core, [*express, "tuned", str(tuned)], tuned),
+        _server(core, [*express, "documented", str(documented)], documented),
+    ):
+        yield {
+            BARE: Target(flask, "/bare"),
+            ANONYMOUS: Target(flask, "/open/negotiate"),
+            BEARER: Target(flask, "/bearer/negotiate", bearer),
+            TUNED: Target(tuned, "/open/negotiate"),
+            DOCUMENTED: Target(documented, "/open/negotiate"),
+        }
+
+
+@contextmanager
+def _server(core: int, command: list[str], port: int) -> Iterator[None]:
+    environment = os.environ | {"NODE_ENV": "production", "SIGNALR_CONNECTION_STRING": CONNECTION_STRING}
+    process = subprocess.Popen(_pinned(core, command), env=environment, cwd=HERE.parent, stdin=subprocess.DEVNULL)
+    try:
+        _wait_until_open(process, port)
+        yield
+    finally:
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _wait_until_open(process: subprocess.Popen[bytes], port: int) -> None:
+    deadline = time.monotonic() + START_WITHIN
+    while process.poll() is None and time.monotonic() < deadline:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.05)
+    raise CannotMeasure(f"a server did not start: {process.args!r}")
+
+
+def _pinned(core: int, command: list[str]) -> list[str]:
+    return ["taskset", "--cpu-list", str(core), *command]
+
+
+def _free_ports(count: int) -> list[int]:
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [int(one.getsockname()[1]) for one in sockets]
+    finally:
+        for one in sockets:
+            one.close()

@@ -1,0 +1,73 @@
+"""Requests without a server: a WSGI environ in, a consumed answer out."""
+
+import io
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from flask import Flask
+
+HEADERS = {
+    "Host": "127.0.0.1:8000",
+    "User-Agent": "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0 Safari/537.36",
+    "Accept": "*/*",
+    "Accept-Encoding": "gzip, deflate, br, zstd",
+    "Accept-Language": "en",
+    "Content-Length": "0",
+    "Content-Type": "text/plain;charset=UTF-8",
+    "Origin": "http://127.0.0.1:8000",
+    "Sec-Fetch-Site": "same-origin",
+    "X-Requested-With": "XMLHttpRequest",
+    "X-SignalR-User-Agent": "Microsoft SignalR/10.0 (10.0.0; Unknown OS; Browser; Unknown Runtime Version)",
+}
+"""What the official JavaScript client's negotiate request has in a browser; every request has it, a peer's too."""
+
+
+def caller(app: Flask, path: str, more_headers: dict[str, str] | None = None) -> Callable[[], None]:
+    """Return a function that sends a request to an app and consumes the answer, as a WSGI server does.
+
+    Raises:
+        AssertionError: The answer, asked for once here, is none of success.
+    """
+    environ = _environ(path, HEADERS | (more_headers or {}))
+    statuses: list[str] = []
+
+    def start_response(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Callable[[bytes], object]:
+        statuses.append(status)
+        return statuses.append  # type: ignore[return-value] # never called
+
+    def call() -> None:
+        statuses.clear()
+        body = app.wsgi_app(dict(environ), start_response)
+        b"".join(body)
+        if hasattr(body, "close"):
+            body.close()
+
+    call()
+    if not statuses[0].startswith("200"):
+        raise AssertionError(f"{path} answered {statuses[0]}")
+    return call
+
+
+def _environ(path: str, headers: dict[str, str]) -> dict[str, Any]:
+    environ = {
+        "REQUEST_METHOD": "POST",
+        "SCRIPT_NAME": "",
+        "PATH_INFO": path,
+        "QUERY_STRING": "negotiateVersion=1",
+        "SERVER_NAME": "127.0.0.1",
+        "SERVER_PORT": "8000",
+        "SERVER_PROTOCOL": "HTTP/1.1",
+        "REMOTE_ADDR": "127.0.0.1",
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": "http",
+        "wsgi.input": io.BytesIO(),
+        "wsgi.errors": sys.stderr,
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": False,
+        "wsgi.run_once": False,
+    }
+    for name, value in headers.items():
+        key = name.upper().replace("-", "_")
+        environ[key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"] = value
+    return environ

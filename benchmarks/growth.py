@@ -1,12 +1,10 @@
 """(d) What more hubs and service endpoints cost, and what importing the package does."""
 
-import itertools
 import json
 import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
 from statistics import median
 
 from benchmarks.apps import create_app
@@ -53,7 +51,7 @@ def _sizes() -> list[Row]:
     many = create_app(hubs=1000)
     turns = take_turns(
         {
-            hubs: _each_in_turn([caller(many, f"/hub{number}/negotiate") for number in range(1, 1000)]),
+            hubs: caller(many, *(f"/hub{number}/negotiate" for number in range(1, 1000))),
             one_hub: caller(create_app(), "/open/negotiate"),
             endpoints: caller(create_app(endpoints=100), "/open/negotiate"),
             one_endpoint: caller(create_app(), "/open/negotiate"),
@@ -63,15 +61,6 @@ def _sizes() -> list[Row]:
         turns.row(hubs, one_hub, Bound(at_most=1.05)),
         turns.row(endpoints, one_endpoint, Bound(at_most=1.05)),
     ]
-
-
-def _each_in_turn(functions: list[Callable[[], None]]) -> Callable[[], None]:
-    turn = itertools.cycle(functions)
-
-    def call() -> None:
-        next(turn)()
-
-    return call
 
 
 def _imports() -> list[Row]:

@@ -20,10 +20,10 @@ def run() -> list[Row]:
     cookie = {"Cookie": session_cookie(app)}
     anonymous = take_turns({"anonymous": caller(app, "/open/negotiate"), BARE: caller(app, "/bare")})
     signed_in = take_turns(
-        {"cookie": caller(app, "/cookie/negotiate", cookie), GUARDED: caller(app, "/guarded", cookie)}
+        {"cookie": caller(app, "/cookie/negotiate", headers=cookie), GUARDED: caller(app, "/guarded", headers=cookie)}
     )
     verified = take_turns(
-        {"bearer HS256": caller(app, "/bearer/negotiate", bearer), BARE: caller(app, "/bare", bearer)}
+        {"bearer HS256": caller(app, "/bearer/negotiate", headers=bearer), BARE: caller(app, "/bare", headers=bearer)}
     )
     return [
         anonymous.row("anonymous", BARE, Bound(at_most=1.0)),

@@ -21,7 +21,7 @@ HERE = Path(__file__).parent
 ROUNDS = 15
 SECONDS = 1
 """What one turn of a subject takes."""
-CONNECTIONS = 8
+CONNECTIONS = 32
 START_WITHIN = 20
 """Seconds that a server may take to answer."""
 

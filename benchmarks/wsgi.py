@@ -1,6 +1,7 @@
 """Requests without a server: a WSGI environ in, a consumed answer out."""
 
 import io
+import itertools
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -23,13 +24,19 @@ HEADERS = {
 """What the official JavaScript client's negotiate request has in a browser; every request has it, a peer's too."""
 
 
-def caller(app: Flask, path: str, more_headers: dict[str, str] | None = None) -> Callable[[], None]:
+def caller(app: Flask, *paths: str, headers: dict[str, str] | None = None) -> Callable[[], None]:
     """Return a function that sends a request to an app and consumes the answer, as a WSGI server does.
 
+    Args:
+        app: The app.
+        paths: What is asked for, one after the other and over again.
+        headers: What the requests have besides `HEADERS`.
+
     Raises:
-        AssertionError: The answer, asked for once here, is none of success.
+        AssertionError: An answer, each asked for once here, is none of success.
     """
-    environ = _environ(path, HEADERS | (more_headers or {}))
+    environ = _environ(HEADERS | (headers or {}))
+    next_path = itertools.cycle(paths).__next__
     statuses: list[str] = []
 
     def start_response(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Callable[[bytes], object]:
@@ -38,22 +45,22 @@ def caller(app: Flask, path: str, more_headers: dict[str, str] | None = None) ->
 
     def call() -> None:
         statuses.clear()
-        body = app.wsgi_app(dict(environ), start_response)
+        body = app.wsgi_app({**environ, "PATH_INFO": next_path()}, start_response)
         b"".join(body)
         if hasattr(body, "close"):
             body.close()
 
-    call()
-    if not statuses[0].startswith("200"):
-        raise AssertionError(f"{path} answered {statuses[0]}")
+    for path in paths:
+        call()
+        if not statuses[0].startswith("200"):
+            raise AssertionError(f"{path} answered {statuses[0]}")
     return call
 
 
-def _environ(path: str, headers: dict[str, str]) -> dict[str, Any]:
+def _environ(headers: dict[str, str]) -> dict[str, Any]:
     environ = {
         "REQUEST_METHOD": "POST",
         "SCRIPT_NAME": "",
-        "PATH_INFO": path,
         "QUERY_STRING": "negotiateVersion=1",
         "SERVER_NAME": "127.0.0.1",
         "SERVER_PORT": "8000",

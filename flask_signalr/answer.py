@@ -5,12 +5,21 @@ from typing import Any
 
 import msgspec
 from flask import Response
-from werkzeug.datastructures import Headers
+from werkzeug.datastructures import Headers, HeaderSet
 
 JSON = ("Content-Type", "application/json")
 
 FIXED_HEADERS = (("Cache-Control", "no-store"), ("Vary", "Origin"))
 """What every answer says, those that refuse too."""
+
+
+def _vary(response: Response) -> HeaderSet:
+    """Return the names in ``Vary``, which Flask's sessions add one to; as they stand here they need no parsing."""
+    if response.headers.get("Vary") != "Origin":
+        parsed: HeaderSet = Response.vary.__get__(response)
+        return parsed
+    return HeaderSet(("Origin",), lambda names: setattr(response, "vary", names))
+
 
 _encode_json = msgspec.json.Encoder().encode
 _FRESH = vars(Response())
@@ -38,6 +47,8 @@ class Answer(Response):
         self._as_made = [content]
         # What `Response.__init__` sets, without its work. What can change is made anew, or answers would share it.
         self.__dict__.update(_FRESH, headers=headers, response=self._as_made, _on_close=[])
+
+    vary = property(_vary, Response.vary.__set__)
 
     def get_wsgi_response(self, environ: dict[str, Any]) -> tuple[Iterable[bytes], str, list[tuple[str, str]]]:
         """Return body, status and headers for the server."""

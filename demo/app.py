@@ -46,7 +46,7 @@ def create_app(config: Mapping[str, Any] | None = None, schemes: Sequence[AuthSc
     app.config.from_mapping(config)
 
     LoginManager(app).user_loader(USERS.get)
-    schemes = schemes or [CookieAuth(), sign_in.token_auth(app.config["DEMO_TOKEN_KEY"])]
+    schemes = schemes or [sign_in.token_auth(app.config["DEMO_TOKEN_KEY"]), CookieAuth()]
     signalr = SignalR(app, auth=schemes, user_id_provider=by_email, claims_filter=only("role", "name"))
     signalr.hub("chat")
 

@@ -39,6 +39,9 @@ class _Keys(msgspec.Struct, kw_only=True, rename=lambda field: _PREFIX + field.u
     max_poll_interval: Annotated[int, msgspec.Meta(ge=1, le=300)] | None = None
     transports: list[Transport] | None = None
 
+    def __repr__(self) -> str:
+        return "_Keys(…)"  # connection strings hold keys, and error trackers show local variables
+
 
 _CHOICES = {
     "SIGNALR_ACCESS_TOKEN_ALGORITHM": ALGORITHMS,

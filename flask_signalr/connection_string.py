@@ -120,9 +120,13 @@ def _properties(connection_string: str) -> dict[str, str]:
     return properties
 
 
+_SHORTEST_SECRET = 20
+
+
 def _shown(text: str) -> str:
     """Return as much of a wrong text as is no secret: behind it may stand all that follows a forgotten semicolon."""
-    return "" if "@" in text else _ODD.split(text, maxsplit=1)[0][:24]
+    shown = _ODD.split(text, maxsplit=1)[0]
+    return shown if len(shown) < _SHORTEST_SECRET and "@" not in text else "(not shown)"
 
 
 def _endpoint_url(properties: dict[str, str]) -> SplitResult:

@@ -52,7 +52,7 @@ class MountedHub:
             TypeError: The provider returned something else than a text, or the guard than a boolean.
         """
         user_id = self.options.user_id_provider(principal)
-        if user_id is None:
+        if user_id is None or user_id == "":
             if principal.is_authenticated and not self.options.allow_anonymous:
                 self._warn_once(
                     "no-user-id",

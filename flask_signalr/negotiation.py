@@ -1,7 +1,7 @@
 """Negotiation: from a service endpoint, a hub and claims to the URL and token that a client connects with."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 from urllib.parse import quote, quote_plus
 
@@ -31,8 +31,8 @@ class ClientAccess(
     def __repr__(self) -> str:
         return f"ClientAccess(url={self.url!r})"
 
-    def __rich_repr__(self) -> Iterator[tuple[str, str]]:
-        yield "url", self.url
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        return [("url", self.url)]
 
     def to_dict(self) -> dict[str, Any]:
         """Return the answer to a negotiate request, as SignalR clients read it."""

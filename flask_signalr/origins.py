@@ -52,7 +52,9 @@ def check_origin(request: Request, allowed_origins: frozenset[str]) -> None:
         if fetch_site in (None, "none", "same-origin"):
             return
         raise OriginNotAllowed("a page of another site asked and its browser hid which")
-    if fetch_site == "same-origin" or origin in allowed_origins or origin == _own_origin(request):
+    if fetch_site == "same-origin" or origin in allowed_origins:
+        return
+    if fetch_site in (None, "none") and origin == _own_origin(request):
         return
     raise OriginNotAllowed(
         "this page's origin may not connect: its owner can add it to SIGNALR_ALLOWED_ORIGINS "

@@ -74,7 +74,12 @@ def by_email(principal: Principal) -> str | None:
 
 
 def by_claim(claim_type: str) -> UserIdProvider:
-    """Return a provider that takes the first value of a claim type, such as ``oid``, as the user id."""
+    """Return a provider that takes the first value of a claim type, such as ``oid``, as the user id.
+
+    Of ``email`` it is `by_email`, which asks whether the address is verified.
+    """
+    if short_name(claim_type) == "email":
+        return by_email
 
     def by_this_claim(principal: Principal) -> str | None:
         return _claim_text(principal, claim_type)
@@ -90,7 +95,7 @@ def canonical_user_id(text: str | None) -> str | None:
     """
     if text is None:
         return None
-    text = text.strip()
+    text = text.strip(" \t\r\n")  # odder blanks make another name, or one could be made that passes for it
     if "@" in text:
         text = text.lower() if text.isascii() else "".join(map(_without_case, text))
     return text or None

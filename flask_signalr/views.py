@@ -85,11 +85,14 @@ def options_of(name: str) -> HubOptions:
 def check_shape(current: Request) -> None:
     """Refuse what no client of the protocol sends: a body, and versions that are no number.
 
+    A body of unknown length (``Transfer-Encoding: chunked``) is left unread: proxies send empty ones so, and reading
+    waits for whatever a caller who is not signed in yet may never send.
+
     Raises:
         BadRequest: The request has such a thing.
     """
     environ = current.environ
-    if environ.get("CONTENT_LENGTH") not in (None, "", "0") or has_chunks(current):
+    if environ.get("CONTENT_LENGTH") not in (None, "", "0"):
         raise errors.BadRequest("a negotiate request has no body: send it with Content-Length: 0")
     if environ.get("QUERY_STRING") not in ("", "negotiateVersion=1", None):
         try:
@@ -102,16 +105,6 @@ def check_shape(current: Request) -> None:
             raise errors.BadRequest("The client requested a non-integer protocol version.")
 
 
-def has_chunks(current: Request) -> bool:
-    """Return whether a request has a body of unknown length; proxies send an empty one so, which is none."""
-    if "HTTP_TRANSFER_ENCODING" not in current.environ:
-        return False
-    try:
-        return current.stream.read(1) != b""
-    except Exception:  # noqa: BLE001 -- each server has errors of its own for chunks that are none
-        return True
-
-
 def refuse(error: errors.SignalRError) -> Response:
     """Return the answer to a refused request, in SignalR's own form, and log why.
 
@@ -119,7 +112,7 @@ def refuse(error: errors.SignalRError) -> Response:
     ``@signalr.blueprint.errorhandler(AuthenticationFailed)`` still can.
     """
     status = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
-    name = (request.view_args or {})["hub"]
+    name = (request.view_args or {}).get("hub", "")
     logger.info("hub %.100r refused with %d: %s", name, status, error)
     options = options_of(name)
     headers = cors_headers(request, options.origins)
@@ -127,7 +120,8 @@ def refuse(error: errors.SignalRError) -> Response:
         headers += [("WWW-Authenticate", challenge) for challenge in challenges(options.auth)]
     if isinstance(error, errors.Unavailable):
         headers.append(("Retry-After", str(error.retry_after)))
-    body = msgspec.json.encode({"error": str(error)})
+    reason = str(error).encode(errors="backslashreplace").decode()  # a scheme of the app's may quote anything
+    body = msgspec.json.encode({"error": reason})
     return Response(body, status, [JSON, *FIXED_HEADERS, *headers])
 
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from flask_signalr.auth.bearer import MAX_LEEWAY, BearerAuth
 from flask_signalr.claims import Claims
 from flask_signalr.errors import AuthenticationFailed, ConfigurationError
-from flask_signalr.principal import Principal
+from flask_signalr.principal import Principal, by_email
 from tests.signing import SECRET, bearing, ec_key, ed_key, public_pem, request_with, rsa_key, sign, token
 
 ISSUER = "https://login.example/tenant"
@@ -521,3 +521,14 @@ def test_any_header_is_accepted_or_left_or_refused(text: str) -> None:
 
     with pytest.raises(AuthenticationFailed):
         AUTH.authenticate(Request(environ))
+
+
+@pytest.mark.parametrize("unverified", [False, None, [], "", 0], ids=repr)
+def test_an_address_that_is_not_verified_in_any_form_is_none(unverified: object) -> None:
+    """Null and an empty list make no claim; without one the address would count."""
+    brought = token(email="ada@example.org", email_verified=unverified)
+
+    caller = BearerAuth(SECRET).authenticate(bearing(brought))
+
+    assert caller is not None
+    assert by_email(caller) is None

@@ -161,3 +161,9 @@ def test_any_bytes_are_a_token_or_none_or_refused(header: str, query: str) -> No
         return
 
     assert token is None or set(token) <= set(string.ascii_letters + string.digits + "-._~+/=")
+
+
+@pytest.mark.parametrize("query", ["access%5Ftoken=a b", "%61ccess_token=", "access_token=a%20b"])
+def test_hiding_a_broken_token_behind_an_encoded_name_fails(query: str) -> None:
+    with pytest.raises(AuthenticationFailed):
+        bearer_token(Request({**EnvironBuilder(method="POST").get_environ(), "QUERY_STRING": query}))

@@ -73,6 +73,13 @@ def test_a_scheme_cannot_open_a_hub_by_returning_an_anonymous_principal(anonymou
         ask(Says(anonymous))
 
 
+@pytest.mark.parametrize("name", [None, "", " ", "\u2003"])
+def test_signing_in_without_a_name_fails(name: str | None) -> None:
+    """An empty session value is nobody; taken for somebody, it would open closed hubs to everybody."""
+    with pytest.raises(AuthenticationFailed, match="no name"):
+        ask(Says(Principal(name, scheme="Test")), allow_anonymous=True)
+
+
 @pytest.mark.parametrize("by_header", [True, False], ids=["header", "query"])
 @pytest.mark.parametrize("schemes", [[], [Says(None)], [BearerAuth(SECRET, issuer="https://login.example")]])
 def test_passing_a_bearer_token_that_nobody_accepts_for_none_fails(schemes: list[AuthScheme], by_header: bool) -> None:

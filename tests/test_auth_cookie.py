@@ -430,3 +430,12 @@ def test_an_answer_that_a_cookie_decided_varies_by_cookie() -> None:
     answer = connect(signed_in(login_app()))
 
     assert {"Origin", "Cookie"} <= set(", ".join(answer.headers.getlist("Vary")).split(", "))
+
+
+@pytest.mark.parametrize("nobody", [None, "", 0, False, {}], ids=repr)
+def test_connecting_with_an_empty_session_value_fails(nobody: object) -> None:
+    """Apps keep all of these for "nobody is signed in"; none of them is a user, and none a fault."""
+    signalr = SignalR(auth=[CookieAuth(lambda: nobody)])
+    signalr.hub("chat")
+
+    assert create_app(signalr).test_client().post("/chat/negotiate").status_code == 401

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from base64 import b64decode
+from base64 import b64decode, b64encode
 from collections.abc import Sequence
 from typing import Any
 
@@ -261,3 +261,22 @@ def test_any_member_is_a_usable_key_or_passed_over(member: dict[str, Any], chang
     """What a provider publishes must never make an error of another kind, which would answer 500."""
     for key in usable_keys([member | changes], ASYMMETRIC):
         assert all(isinstance(prepared, jwt.PyJWK) for prepared in key.by_algorithm.values())
+
+
+@pytest.mark.parametrize("separator", ["", "\n"], ids=["one line", "lines"])
+@pytest.mark.parametrize(
+    "key", [rsa_key(), ec_key(), ec_key("P-521"), ed_key()], ids=["RSA", "P-256", "P-521", "Ed25519"]
+)
+def test_signing_with_a_public_key_that_was_pasted_without_its_frame_fails(key: PrivateKey, separator: str) -> None:
+    """Key confusion: pages show public keys as bare base64, which would do for a shared secret that all know."""
+    lines = public_pem(key).strip().splitlines()[1:-1]
+
+    with pytest.raises(ConfigurationError, match="BEGIN PUBLIC KEY"):
+        FixedKey.of(separator.join(lines))
+
+
+@pytest.mark.parametrize(
+    "secret", [b"0" * 31 + b"!", b"MAAA" * 10, b64encode(b"0" * 33), b64encode(bytes(40))], ids=repr
+)
+def test_a_secret_that_looks_like_base64_stays_a_secret(secret: bytes) -> None:
+    assert FixedKey.of(secret).algorithms == ("HS256",)

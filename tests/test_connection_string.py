@@ -260,7 +260,14 @@ def test_a_client_endpoint_is_a_web_address(value: str) -> None:
 
 @pytest.mark.parametrize(
     ("value", "shown"),
-    [("aaa", "aaa"), ("", ""), ("ftp://a", "ftp://a"), ("https://a?x=1", "https://a"), ("ftp://u:pw@a", "")],
+    [
+        ("aaa", "aaa"),
+        ("", ""),
+        ("ftp://a", "ftp://a"),
+        ("https://a?x=1", "https://a"),
+        ("ftp://u:pw@a", "(not shown)"),
+        ("x" * 20, "(not shown)"),
+    ],
 )
 def test_a_server_endpoint_is_a_web_address(value: str, shown: str) -> None:
     error = refusal(f"Endpoint=https://a;AccessKey={KEY};ServerEndpoint={value}")

@@ -300,7 +300,7 @@ QUERY = "application=app&api-version=2022-06-01&excluded=1"
         f"http://localhost:8888{PATH}",
         f"http://localhost{PATH}?application=app&api-version=2022-06-01",
         f"http://localhost:8888{PATH}?{QUERY}",
-        f"HTTP://LOCALHOST{PATH.upper()}?APPLICATION=APP",
+        "HTTP://LOCALHOST/API/HUBS/CHAT/users/a%2fb/:send?APPLICATION=APP",
         "http://127.0.0.1/api/hubs/chat/users/a%2fb/%3Asend",
     ],
 )
@@ -313,6 +313,7 @@ def test_a_rest_audience_is_the_url_with_or_without_its_query_and_port(audience:
     "audience",
     [
         "http://localhost/api/hubs/chat/users/a/b/:send",
+        "http://localhost/api/hubs/chat/users/A%2FB/:send",
         "http://localhost/api/hubs/chat/:send",
         "http://localhost/api/hubs/chat",
         "http://localhost/",

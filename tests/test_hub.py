@@ -14,6 +14,7 @@ from flask_signalr import (
     Principal,
     SignalR,
     TokenOptions,
+    by_claim,
     everything,
     only,
 )
@@ -32,7 +33,8 @@ from tests.apps import (
 )
 
 ADA = Principal("ada", {"email": "ada@example.org", "role": ["staff", "admin"]}, scheme="Test")
-NAMELESS = Principal(None, {"email": "ada@example.org", "role": ["staff"]}, scheme="Test")
+BOB = Principal("bob", {"email": "bob@example.org", "role": ["staff"]}, scheme="Test")
+by_oid = by_claim("oid")
 
 
 def app_with(principal: Principal | None = ADA, config: dict[str, Any] | None = None, **options: Any) -> Flask:
@@ -132,7 +134,7 @@ def test_the_guard_is_not_asked_without_a_user_id() -> None:
     def guard(user_id: str, principal: Principal) -> bool:
         raise AssertionError
 
-    assert negotiate(app_with(NAMELESS, collision_guard=guard)).status_code == 200
+    assert negotiate(app_with(BOB, user_id_provider=by_oid, collision_guard=guard)).status_code == 200
 
 
 def test_a_guard_that_fails_connects_nobody() -> None:
@@ -142,12 +144,25 @@ def test_a_guard_that_fails_connects_nobody() -> None:
     assert negotiate(app_with(collision_guard=guard)).status_code == 500
 
 
+@pytest.mark.parametrize("user_id", ["", None])
+def test_a_provider_that_finds_nothing_lets_no_claim_name_the_user(user_id: str | None) -> None:
+    """Impersonation: without a user id of ours the service takes ``sub`` for one, and so it would with an empty one."""
+    app = app_with(
+        Principal("bob", {"sub": "ada"}, scheme="Test"), user_id_provider=lambda _: user_id, claims_filter=everything
+    )
+
+    claims = service_claims(negotiate(app))
+
+    assert "asrs.s.uid" not in claims
+    assert "sub" not in claims
+
+
 # Warnings.
 
 
 def test_a_sign_in_without_user_id_is_warned_of_once(caplog: pytest.LogCaptureFixture) -> None:
     """The types of the claims tell which provider would have found one; their values are the user's."""
-    app = app_with(NAMELESS)
+    app = app_with(BOB, user_id_provider=by_oid)
 
     for _ in range(3):
         assert "asrs.s.uid" not in service_claims(negotiate(app))
@@ -156,13 +171,13 @@ def test_a_sign_in_without_user_id_is_warned_of_once(caplog: pytest.LogCaptureFi
     assert "'chat'" in warning
     assert "scheme Test" in warning
     assert "'email', 'role'" in warning
-    assert "ada@example.org" not in warning
+    assert "bob@example.org" not in warning
     assert "staff" not in warning
 
 
 def test_log_forging_by_a_claims_type_fails(caplog: pytest.LogCaptureFixture) -> None:
     """Log injection: an identity provider may let its users name claims."""
-    app = app_with(Principal(None, {"x\nINFO root ada signed in\x1b[2J": 1}, scheme="Test"))
+    app = app_with(Principal("bob", {"x\nINFO root ada signed in\x1b[2J": 1}, scheme="Test"), user_id_provider=by_oid)
 
     negotiate(app)
 
@@ -171,7 +186,7 @@ def test_log_forging_by_a_claims_type_fails(caplog: pytest.LogCaptureFixture) ->
 
 
 def test_a_principal_without_claims_is_warned_of_too(caplog: pytest.LogCaptureFixture) -> None:
-    negotiate(app_with(Principal(None, scheme="Test")))
+    negotiate(app_with(Principal("bob", scheme="Test"), user_id_provider=by_oid))
 
     (warning,) = warnings_in(caplog)
     assert "(none)" in warning
@@ -179,7 +194,7 @@ def test_a_principal_without_claims_is_warned_of_too(caplog: pytest.LogCaptureFi
 
 @pytest.mark.parametrize(
     ("principal", "options"),
-    [(None, {"allow_anonymous": True}), (NAMELESS, {"allow_anonymous": True}), (ADA, {})],
+    [(None, {"allow_anonymous": True}), (BOB, {"allow_anonymous": True, "user_id_provider": by_oid}), (ADA, {})],
     ids=["stranger", "open hub", "has an id"],
 )
 def test_who_needs_no_user_id_is_not_warned_of(
@@ -191,7 +206,7 @@ def test_who_needs_no_user_id_is_not_warned_of(
 
 
 def test_each_hub_of_each_app_warns_for_itself(caplog: pytest.LogCaptureFixture) -> None:
-    signalr = SignalR(auth=[Says(NAMELESS)])
+    signalr = SignalR(auth=[Says(BOB)], user_id_provider=by_oid)
     signalr.hub("chat")
     signalr.hub("news")
     for app in (create_app(signalr), create_app(signalr)):

@@ -149,6 +149,13 @@ def test_the_browser_knows_the_same_origin_behind_any_proxy() -> None:
     check_origin(request_from("https://public.example", "same-origin", url="http://10.0.0.7:8000"), frozenset())
 
 
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+def test_a_page_that_only_looks_like_the_apps_own_behind_a_proxy_may_not_connect(site: str) -> None:
+    """The proxy ended TLS: the app takes itself for http, and a page of http, another origin, for its own."""
+    with pytest.raises(OriginNotAllowed):
+        check_origin(request_from("http://app.example", site, url="http://app.example"), frozenset())
+
+
 @pytest.mark.parametrize("site", ["cross-site", "same-site", None])
 def test_a_page_of_a_listed_origin_may_connect(site: str | None) -> None:
     check_origin(request_from("https://www.example", site), frozenset({"https://www.example"}))

@@ -253,3 +253,16 @@ def test_rename_keeps_to_what_it_was_told_at_first() -> None:
     names["email"] = "role"
 
     assert claims_filter(ADA).types() == ("mail",)
+
+
+@pytest.mark.parametrize("claim_type", ["email", "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/emailaddress"])
+def test_claiming_somebody_elses_address_by_its_claim_fails(claim_type: str) -> None:
+    """An unverified address is none, whichever of the two providers is asked for it."""
+    mallory = Principal("mallory", {"email": "ada@example.org", "email_verified": False})
+
+    assert by_claim(claim_type)(mallory) is None
+
+
+@pytest.mark.parametrize("name", ["ada\u2028", "\xa0ada", "ada\x1f"])
+def test_a_name_with_odd_blanks_does_not_pass_for_another(name: str) -> None:
+    assert by_name(Principal(name)) == name

@@ -204,6 +204,8 @@ class BearerAuth(AuthScheme):
         if not isinstance(name, str) or not name.strip():
             raise AuthenticationFailed(f"the bearer token has no name in its claim {self._name_claim!r}")
         about_the_caller = [pair for pair in claims.items() if pair[0] not in _ABOUT_THE_TOKEN]
+        if not claims.get("email_verified", True):  # null and [] would be no claim at all, and the address a good one
+            about_the_caller.append(("email_verified", False))
         return Principal(name, about_the_caller, "Bearer", expires_at)
 
 

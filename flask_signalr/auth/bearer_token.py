@@ -32,7 +32,8 @@ def bearer_token(request: Request) -> str | None:
         token = _token_of_header(header.strip(" \t"))
         if token is not None:
             return _checked(token)
-    if "access_token" in environ.get("QUERY_STRING", ""):
+    query = environ.get("QUERY_STRING", "")
+    if "access_token" in query or "%" in query:  # the name itself may be percent-encoded
         try:
             values = request.args.getlist("access_token")
         except UnicodeDecodeError as exc:

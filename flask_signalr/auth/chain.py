@@ -37,6 +37,8 @@ def authenticate(
     for scheme in schemes:
         principal = scheme.authenticate(request)
         if principal is not None and principal.is_authenticated:  # ANONYMOUS opens no hub that demands a sign-in
+            if not principal.name or principal.name.isspace():
+                raise AuthenticationFailed("this sign-in has no name")
             return principal
     if token is not None:
         raise AuthenticationFailed("nobody here accepts this bearer token: its issuer may be another one")

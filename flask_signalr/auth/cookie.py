@@ -73,7 +73,7 @@ class CookieAuth(AuthScheme):
             AuthenticationFailed: The user is signed in and its account is not active (Flask-Login's ``is_active``).
         """
         user = self._load_user()
-        if user is None:
+        if not user:  # None, and what sessions hold of nobody: "", 0, {}
             return None
         authenticated = getattr(user, "is_authenticated", True)
         if not authenticated and getattr(user, "is_anonymous", True):

@@ -1,6 +1,6 @@
 """Keys that verify bearer tokens: a shared secret, a PEM public key, or the members of a JSON Web Key Set."""
 
-from base64 import urlsafe_b64encode
+from base64 import b64decode, urlsafe_b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -81,6 +81,11 @@ class FixedKey:
                     f"BearerAuth: the shared secret has {len(secret)} bytes and {name} needs {size} or more "
                     f"(RFC 7518 §3.2); \"python -c 'import secrets; print(secrets.token_urlsafe({size}))'\" makes one"
                 )
+        if _is_bare_public_key(secret):
+            raise ConfigurationError(
+                "BearerAuth: the key is a public key without its frame, and everybody knows it; write it as PEM, "
+                "with a line '-----BEGIN PUBLIC KEY-----' before it and '-----END PUBLIC KEY-----' behind it"
+            )
         try:
             HMACAlgorithm(HMACAlgorithm.SHA256).prepare_key(secret)
         except jwt.PyJWTError as exc:
@@ -96,6 +101,20 @@ class FixedKey:
         if algorithms is not None:
             _demand_fitting(algorithms, fitting, "this public key")
         return cls(key, algorithms or fitting[:1])
+
+
+def _is_bare_public_key(secret: bytes) -> bool:
+    """Return whether a text is the base64 of an ASN.1 sequence that fills it, as key pages show public keys."""
+    try:
+        der = b64decode(b"".join(secret.split()), validate=True)
+    except ValueError:
+        return False
+    if len(der) < 4 or der[0] != 0x30:
+        return False
+    if der[1] < 0x80:
+        return der[1] == len(der) - 2
+    width = der[1] & 0x7F
+    return int.from_bytes(der[2 : 2 + width]) == len(der) - 2 - width
 
 
 @dataclass(frozen=True)

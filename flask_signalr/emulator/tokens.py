@@ -219,9 +219,16 @@ def _opens_hub(query: str, hub: str) -> bool:
     return [(name.lower(), value.lower()) for name, value in parse_qsl(query)] == [("hub", hub)]
 
 
+_HUB = 4  # of the empty text before the first slash, "api", "hubs" and the hub
+
+
 def _segments(path: str) -> list[str]:
-    """Return the segments of a path, decoded one by one: an encoded slash is part of a name."""
-    return [unquote(segment).lower() for segment in path.rstrip("/").split("/")]
+    """Return the segments of a path, decoded one by one: an encoded slash is part of a name.
+
+    The case of users, groups and connections counts; that of what leads up to them does not.
+    """
+    segments = [unquote(segment) for segment in path.rstrip("/").split("/")]
+    return [segment.lower() for segment in segments[:_HUB]] + segments[_HUB:]
 
 
 def _pairs(query: str) -> set[tuple[str, str]]:

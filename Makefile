@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test check bench lock clean chromium without-npm npm-missing
+.PHONY: help demo test check bench lock clean chromium wrk without-npm npm-missing
 
 PYTHON ?= python3
 ARGS ?=
@@ -58,7 +58,7 @@ check: $(environment) $(test_modules) ## the gates: lint, types, layers, example
 	@$(python) -m coverage report --include='$(gated_files)' --fail-under=100
 	@echo "make check: every gate is green."
 
-bench: $(environment) $(bench_modules) ## the benchmarks, as ratios to what you would use otherwise
+bench: $(environment) $(bench_modules) wrk ## the benchmarks, as ratios to what you would use otherwise
 	@$(python) -m benchmarks $(ARGS)
 
 lock: ## resolve the dependencies anew into requirements/; ARGS=--upgrade takes newer releases
@@ -82,6 +82,9 @@ $(filter-out without-npm npm-missing,$(sort $(test_modules) $(demo_modules) $(be
 
 chromium:
 	@scripts/setup chromium
+
+wrk:
+	@scripts/setup wrk
 
 without-npm:
 	@echo "!!! npm is missing: the tests that need Node.js are left out. Install Node.js with npm to run them."

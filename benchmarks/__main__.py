@@ -4,7 +4,7 @@ import argparse
 import sys
 import textwrap
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from benchmarks import growth, negotiate, serving, signing
 from benchmarks.measure import Row
@@ -38,10 +38,13 @@ def progress(text: str) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the benchmarks that the command line asks for, and return the exit code."""
-    chosen = _parse(arguments)
+    return run_all({letter: BENCHMARKS[letter] for letter in _parse(arguments)})
+
+
+def run_all(benchmarks: Mapping[str, tuple[str, Callable[[], list[Row]]]]) -> int:
+    """Run benchmarks, print what comes out, and return the exit code."""
     missed, left_out = 0, []
-    for letter in chosen:
-        title, run = BENCHMARKS[letter]
+    for letter, (title, run) in benchmarks.items():
         print(f"\n({letter}) {title}", flush=True)
         start = time.monotonic()
         try:
@@ -72,7 +75,7 @@ def _parse(arguments: Sequence[str] | None) -> list[str]:
 
 def table(rows: Sequence[Row]) -> str:
     """Return the rows as aligned text."""
-    cells = [(row.subject, row.figure, row.peer, row.peer_figure, f"{row.ratio:.2f}×", row.verdict) for row in rows]
+    cells = [(row.subject, row.figure, row.peer, row.peer_figure, row.shown_ratio, row.verdict) for row in rows]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = ("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in cells)
     return textwrap.indent("\n".join(line.rstrip() for line in lines), "    ")

@@ -32,12 +32,16 @@ class Row:
     figure: str
     peer: str
     peer_figure: str
-    ratio: float
+    ratio: float | None = None
     bound: Bound | None = None
 
     @property
     def is_missed(self) -> bool:
-        return self.bound is not None and not self.bound.holds(self.ratio)
+        return self.bound is not None and (self.ratio is None or not self.bound.holds(self.ratio))
+
+    @property
+    def shown_ratio(self) -> str:
+        return "" if self.ratio is None else f"{self.ratio:.2f}×"
 
     @property
     def verdict(self) -> str:

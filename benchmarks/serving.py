@@ -51,9 +51,9 @@ def run(progress: Callable[[str], None]) -> list[Row]:
     cores = sorted(os.sched_getaffinity(0))
     if len(cores) < 2:
         raise CannotMeasure("two cores are needed: one for the servers, one for the load")
-    for program, remedy in (("wrk", "apt-get install wrk"), ("node", "apt-get install nodejs npm")):
+    for program, package in (("wrk", "wrk"), ("node", "nodejs npm"), ("taskset", "util-linux")):
         if shutil.which(program) is None:
-            raise CannotMeasure(f"the program {program} is missing; on Debian: {remedy}")
+            raise CannotMeasure(f"the program {program} is missing; on Debian: apt-get install {package}")
     if not (HERE / "node_modules" / "express").exists():
         raise CannotMeasure("Express is not installed; 'make bench' does it, or: cd benchmarks && npm ci")
     with _servers(cores[0]) as targets:

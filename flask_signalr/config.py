@@ -14,7 +14,7 @@ from flask_signalr.endpoints import ServiceEndpoint, merge_endpoints
 from flask_signalr.errors import ConfigurationError
 from flask_signalr.negotiation import check_application_name
 from flask_signalr.origins import parse_origins
-from flask_signalr.token_claims import StickyMode, TokenOptions, Transport
+from flask_signalr.token_claims import LONGEST_LIFETIME, StickyMode, TokenOptions, Transport
 from flask_signalr.tokens import ALGORITHMS, TOKEN_LIMIT
 
 logger = logging.getLogger("flask_signalr.config")
@@ -28,7 +28,7 @@ class _Keys(msgspec.Struct, kw_only=True, rename=lambda field: _PREFIX + field.u
     connection_string: str = ""
     endpoints: dict[str, str] = {}
     application_name: str = ""
-    access_token_lifetime: Annotated[int, msgspec.Meta(ge=1, le=86_400)] = 3600
+    access_token_lifetime: Annotated[int, msgspec.Meta(ge=1, le=LONGEST_LIFETIME)] = 3600
     access_token_algorithm: Literal["HS256", "HS512"] = "HS256"
     access_token_warning_length: Annotated[int, msgspec.Meta(ge=1, le=TOKEN_LIMIT)] = 3072
     allowed_origins: str | list[str] = []
@@ -37,17 +37,28 @@ class _Keys(msgspec.Struct, kw_only=True, rename=lambda field: _PREFIX + field.u
     server_sticky_mode: StickyMode = "Disabled"
     handshake_timeout: Annotated[int, msgspec.Meta(ge=1, le=30)] = 15
     max_poll_interval: Annotated[int, msgspec.Meta(ge=1, le=300)] | None = None
-    transports: list[Transport] | None = None
+    transports: Annotated[list[Transport], msgspec.Meta(min_length=1)] | None = None
 
     def __repr__(self) -> str:
         return "_Keys(…)"  # connection strings hold keys, and error trackers show local variables
 
 
-_CHOICES = {
-    "SIGNALR_ACCESS_TOKEN_ALGORITHM": ALGORITHMS,
-    "SIGNALR_SERVER_STICKY_MODE": get_args(StickyMode),
-    "SIGNALR_TRANSPORTS": get_args(Transport),
+_CONNECTION_STRING_FORM = "it looks like Endpoint=https://…;AccessKey=…;Version=1.0; and has no quotes around it"
+_FORMS = {
+    "SIGNALR_CONNECTION_STRING": _CONNECTION_STRING_FORM,
+    "SIGNALR_ENDPOINTS": 'give a JSON object of name to connection string, as {"east": "Endpoint=https://…"}',
+    "SIGNALR_ACCESS_TOKEN_LIFETIME": "give whole seconds, such as 3600",
+    "SIGNALR_ACCESS_TOKEN_ALGORITHM": f"choose among {', '.join(ALGORITHMS)}",
+    "SIGNALR_ACCESS_TOKEN_WARNING_LENGTH": "give a whole number of characters",
+    "SIGNALR_ALLOWED_ORIGINS": "give a list of origins, or a text with commas",
+    "SIGNALR_DETAILED_ERRORS": "give true or false",
+    "SIGNALR_SERVER_NAME": "give a text; the environment's JSON has quotes around one that is a number",
+    "SIGNALR_SERVER_STICKY_MODE": f"choose among {', '.join(get_args(StickyMode))}",
+    "SIGNALR_HANDSHAKE_TIMEOUT": "give whole seconds, such as 15",
+    "SIGNALR_MAX_POLL_INTERVAL": "give whole seconds, such as 5",
+    "SIGNALR_TRANSPORTS": f"choose among {', '.join(get_args(Transport))}, in a list",
 }
+"""What a key takes, for the reader of an error; ranges stand in the error itself."""
 
 
 @dataclass(frozen=True)
@@ -120,9 +131,8 @@ def _read(config: Mapping[str, Any]) -> _Keys:
     except msgspec.ValidationError as exc:
         fault, _, place = str(exc).rpartition(" - at ")
         path = place.rpartition("$.")[2].rstrip("`")
-        choices = _CHOICES.get(path.partition("[")[0])
-        remedy = f"; choose among {', '.join(choices)}" if choices else ""
-        raise ConfigurationError(f"{path}: {fault}{remedy}") from None
+        form = _FORMS.get(path.partition("[")[0])
+        raise ConfigurationError(f"{path}: {fault}; {form}" if form else f"{path}: {fault}") from None
 
 
 def _endpoints(keys: _Keys) -> tuple[ServiceEndpoint, ...]:
@@ -143,7 +153,11 @@ def _endpoints(keys: _Keys) -> tuple[ServiceEndpoint, ...]:
 
 
 def _endpoint(connection_string: str, name: str = "") -> ServiceEndpoint:
-    endpoint = ServiceEndpoint.parse(connection_string, name)
+    try:
+        endpoint = ServiceEndpoint.parse(connection_string, name)
+    except ConfigurationError as exc:  # the SDK's texts say what is wrong and not what would be right
+        fault = str(exc).removesuffix(".")
+        raise ConfigurationError(f"{fault}. A connection string: {_CONNECTION_STRING_FORM}") from None
     if endpoint.key is None:
         raise ConfigurationError(
             "it has an AuthType and no AccessKey to sign with: signing through Microsoft Entra ID is not supported "

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import Any, TypedDict, cast
 
 from flask_signalr.auth.scheme import AuthScheme
@@ -9,8 +10,11 @@ from flask_signalr.endpoints import DEFAULT_ROUTER, EndpointRouter
 from flask_signalr.errors import ConfigurationError
 from flask_signalr.origins import parse_origins
 from flask_signalr.principal import ClaimsFilter, CollisionGuard, UserIdProvider, by_name, nothing
-from flask_signalr.token_claims import DEFAULT_TOKEN_OPTIONS, TokenOptions
+from flask_signalr.token_claims import DEFAULT_TOKEN_OPTIONS, LONGEST_LIFETIME, TokenOptions
 from flask_signalr.tokens import ALGORITHMS
+
+_MOUNT_OPTIONS = frozenset({"cli_group", "name", "subdomain", "url_defaults", "url_prefix"})
+"""What Flask's ``register_blueprint`` takes."""
 
 
 class HubKeywords(TypedDict, total=False):
@@ -64,7 +68,10 @@ class HubOptions:
     def __post_init__(self) -> None:
         object.__setattr__(self, "auth", _items("auth", self.auth, AuthScheme, "auth schemes, as auth=[CookieAuth()]"))
         object.__setattr__(self, "allowed_origins", _items("allowed_origins", self.allowed_origins, str, "origins"))
-        object.__setattr__(self, "origins", parse_origins(self.allowed_origins))
+        try:
+            object.__setattr__(self, "origins", parse_origins(self.allowed_origins))
+        except ConfigurationError as exc:
+            raise ConfigurationError(f"allowed_origins=: {exc}") from None
         if not isinstance(self.allow_anonymous, bool):  # a text such as "no" is true to Python and would open the hub
             raise ConfigurationError("allow_anonymous= takes True or False")
         for keyword in ("user_id_provider", "claims_filter"):
@@ -74,8 +81,9 @@ class HubOptions:
             raise ConfigurationError("collision_guard= takes a callable of a user id and a principal")
         if not isinstance(self.endpoint_router, EndpointRouter):
             raise ConfigurationError("endpoint_router= takes an EndpointRouter, not its class or a function")
-        if type(self.access_token_lifetime) is not int or self.access_token_lifetime < 1:
-            raise ConfigurationError("access_token_lifetime= takes whole seconds, at least 1")
+        lifetime = self.access_token_lifetime
+        if type(lifetime) is not int or not 1 <= lifetime <= LONGEST_LIFETIME:
+            raise ConfigurationError(f"access_token_lifetime= takes whole seconds, 1 to {LONGEST_LIFETIME}")
         if self.access_token_algorithm not in ALGORITHMS:
             raise ConfigurationError(f"access_token_algorithm= is one of {', '.join(ALGORITHMS)}")
         if not isinstance(self.token_options, TokenOptions):
@@ -86,10 +94,21 @@ def check_keywords(keywords: HubKeywords) -> HubKeywords:
     """Return keywords in a form that can be read again and again, for each app anew.
 
     Raises:
-        ConfigurationError: A value cannot be used; the text names the keyword.
+        ConfigurationError: A keyword is unknown, or its value cannot be used; the text names the keyword.
     """
+    for keyword in keywords:
+        if keyword not in HubKeywords.__optional_keys__:
+            raise ConfigurationError(f"{keyword}= is no option of a hub{_remedy(keyword)}")
     options = HubOptions(**keywords)
     return cast("HubKeywords", {keyword: getattr(options, keyword) for keyword in keywords})
+
+
+def _remedy(keyword: str) -> str:
+    """Return what to write in the place of an unknown keyword; empty if nothing is like it."""
+    if keyword in _MOUNT_OPTIONS:
+        return ": it says where the app mounts the hubs, so give it to init_app"
+    meant = get_close_matches(keyword, HubKeywords.__optional_keys__, n=1)
+    return f"; do you mean {meant[0]}?" if meant else ""
 
 
 def _items(keyword: str, value: object, kind: type, kinds: str) -> tuple[Any, ...]:

@@ -11,6 +11,7 @@ from flask_signalr.errors import BadRequest, ConfigurationError, OriginNotAllowe
 _HEADER_NAMES = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~, -]{1,1024}", re.ASCII)
 _ORIGIN = re.compile(r"(https?)://([a-z0-9_.-]+|\[[0-9a-f:.]+\])(?::0*([1-9][0-9]{0,4}))?/?", re.ASCII)
 _DEFAULT_PORTS = {"http": "80", "https": "443"}
+_HIGHEST_PORT = 65_535
 
 
 def parse_origins(origins: Iterable[str]) -> frozenset[str]:
@@ -20,16 +21,17 @@ def parse_origins(origins: Iterable[str]) -> frozenset[str]:
         origins: Such as ``https://app.example`` or ``http://localhost:3000``.
 
     Raises:
-        ConfigurationError: One is none; a star, ``null`` and paths are refused too.
+        ConfigurationError: One is none; a star, ``null`` and paths are refused too. The text does not say where the
+            origins stand: who reads them knows.
     """
     return frozenset(_parse_origin(origin) for origin in origins)
 
 
 def _parse_origin(text: str) -> str:
     match = _ORIGIN.fullmatch(text.strip().lower())
-    if match is None:
+    if match is None or int(match[3] or 0) > _HIGHEST_PORT:
         remedy = "browsers send credentials to no star: list each origin" if "*" in text else "write https://host:port"
-        raise ConfigurationError(f"allowed origins: {text!r} is no origin; {remedy}")
+        raise ConfigurationError(f"{text!r} is no origin; {remedy}")
     scheme, host, port = match.groups()
     return f"{scheme}://{host}" if port in (None, _DEFAULT_PORTS[scheme]) else f"{scheme}://{host}:{port}"
 

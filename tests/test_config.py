@@ -241,9 +241,9 @@ WITHOUT_KEY = f"Endpoint=https://a;AuthType=azure.app;ClientId=c;TenantId=t;Clie
             "SIGNALR_ACCESS_TOKEN_ALGORITHM: Expected `str`, got `int`; choose among HS256, HS",
         ),
         ("ACCESS_TOKEN_WARNING_LENGTH", 4097, "SIGNALR_ACCESS_TOKEN_WARNING_LENGTH: Expected `int` <= 4096"),
-        ("ALLOWED_ORIGINS", "*", "SIGNALR_ALLOWED_ORIGINS: allowed origins: '*' is no origin; browsers send"),
-        ("ALLOWED_ORIGINS", ["null"], "SIGNALR_ALLOWED_ORIGINS: allowed origins: 'null' is no origin; write https://"),
-        ("ALLOWED_ORIGINS", "https://a,", "SIGNALR_ALLOWED_ORIGINS: allowed origins: '' is no origin"),
+        ("ALLOWED_ORIGINS", "*", "SIGNALR_ALLOWED_ORIGINS: '*' is no origin; browsers send"),
+        ("ALLOWED_ORIGINS", ["null"], "SIGNALR_ALLOWED_ORIGINS: 'null' is no origin; write https://"),
+        ("ALLOWED_ORIGINS", "https://a,", "SIGNALR_ALLOWED_ORIGINS: '' is no origin"),
         ("ALLOWED_ORIGINS", [5], "SIGNALR_ALLOWED_ORIGINS[0]: Expected `str`, got `int`"),
         ("ALLOWED_ORIGINS", 5, "SIGNALR_ALLOWED_ORIGINS: Expected `str | array`, got `int`"),
         ("DETAILED_ERRORS", "no", "SIGNALR_DETAILED_ERRORS: Expected `bool`, got `str`"),
@@ -277,13 +277,60 @@ def test_a_wrong_value_is_refused_under_its_keys_name(key: str, value: Any, text
     assert refusal.value.__suppress_context__, "the library's own error may quote the value"
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "form"),
+    [
+        (
+            "CONNECTION_STRING",
+            5,
+            "; it looks like Endpoint=https://…;AccessKey=…;Version=1.0; and has no quotes around it",
+        ),
+        ("ENDPOINTS", CONNECTION_STRING, '; give a JSON object of name to connection string, as {"east": "Endpoint=h'),
+        ("ACCESS_TOKEN_LIFETIME", "1h", "; give whole seconds, such as 3600"),
+        ("ACCESS_TOKEN_WARNING_LENGTH", "long", "; give a whole number of characters"),
+        ("ALLOWED_ORIGINS", 5, "; give a list of origins, or a text with commas"),
+        ("DETAILED_ERRORS", "yes", "; give true or false"),
+        ("SERVER_NAME", 5, "; give a text; the environment's JSON has quotes around one that is a number"),
+        ("HANDSHAKE_TIMEOUT", "15s", "; give whole seconds, such as 15"),
+        ("MAX_POLL_INTERVAL", "5s", "; give whole seconds, such as 5"),
+        ("TRANSPORTS", "WebSockets", "; choose among WebSockets, ServerSentEvents, LongPolling, in a list"),
+    ],
+)
+def test_a_value_of_another_kind_is_told_the_form_that_is_expected(key: str, value: Any, form: str) -> None:
+    with pytest.raises(ConfigurationError) as refusal:
+        settings(**{key: value})
+
+    assert form in str(refusal.value)
+
+
+def test_a_server_name_of_digits_can_be_written_as_the_error_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert from_environment(monkeypatch, SERVER_NAME='"5"').token_options.server_name == "5"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [SECRET, f'"{CONNECTION_STRING}"', BAD_CONNECTION, "Endpoint=https://a;AccessKy=b", f"{CONNECTION_STRING}Port=0"],
+)
+@pytest.mark.parametrize("key", ["SIGNALR_CONNECTION_STRING", "SIGNALR_ENDPOINTS"])
+def test_a_malformed_connection_string_is_told_the_form_after_the_sdks_text(key: str, text: str) -> None:
+    with pytest.raises(ConfigurationError) as refusal:
+        Settings.from_config({key: text if key == "SIGNALR_CONNECTION_STRING" else {"east": text}})
+
+    assert str(refusal.value).startswith(key)
+    assert str(refusal.value).endswith(
+        ". A connection string: it looks like Endpoint=https://…;AccessKey=…;Version=1.0; and has no quotes around it"
+    )
+
+
 def test_secondary_endpoints_alone_are_refused() -> None:
     with pytest.raises(ConfigurationError, match=r"^SIGNALR_ENDPOINTS: No primary endpoint defined\.$"):
         Settings.from_config({"SIGNALR_ENDPOINTS": {"east:secondary": CONNECTION_STRING}})
 
 
 def test_a_fault_of_the_environment_is_refused_under_the_keys_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ConfigurationError, match=r"^SIGNALR_ENDPOINTS: Expected `object`, got `str`$"):
+    with pytest.raises(
+        ConfigurationError, match=r"^SIGNALR_ENDPOINTS: Expected `object`, got `str`; give a JSON object"
+    ):
         from_environment(monkeypatch, ENDPOINTS='{"east": "no end of the JSON')
 
 

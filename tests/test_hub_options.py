@@ -63,6 +63,7 @@ def test_options_cannot_be_changed() -> None:
 
 
 SCHEMES = "auth= takes a list of auth schemes, as auth=[CookieAuth()]"
+LIFETIME = "access_token_lifetime= takes whole seconds, 1 to 86400"
 ORIGINS = "allowed_origins= takes a list of origins"
 
 
@@ -89,15 +90,17 @@ ORIGINS = "allowed_origins= takes a list of origins"
         (
             "allowed_origins",
             ["*"],
-            "allowed origins: '*' is no origin; browsers send credentials to no star: list each",
+            "allowed_origins=: '*' is no origin; browsers send credentials to no star: list each",
         ),
-        ("allowed_origins", ["null"], "allowed origins: 'null' is no origin; write https://host:port"),
+        ("allowed_origins", ["null"], "allowed_origins=: 'null' is no origin; write https://host:port"),
+        ("allowed_origins", ["a.example"], "allowed_origins=: 'a.example' is no origin; write https://host:port"),
         ("endpoint_router", EndpointRouter, "endpoint_router= takes an EndpointRouter, not its class or a function"),
         ("endpoint_router", None, "endpoint_router= takes an EndpointRouter, not its class or a function"),
-        ("access_token_lifetime", 0, "access_token_lifetime= takes whole seconds, at least 1"),
-        ("access_token_lifetime", 1.5, "access_token_lifetime= takes whole seconds, at least 1"),
-        ("access_token_lifetime", "60", "access_token_lifetime= takes whole seconds, at least 1"),
-        ("access_token_lifetime", True, "access_token_lifetime= takes whole seconds, at least 1"),
+        ("access_token_lifetime", 0, LIFETIME),
+        ("access_token_lifetime", 86_401, LIFETIME),
+        ("access_token_lifetime", 1.5, LIFETIME),
+        ("access_token_lifetime", "60", LIFETIME),
+        ("access_token_lifetime", True, LIFETIME),
         ("access_token_algorithm", "none", "access_token_algorithm= is one of HS256, HS512"),
         ("access_token_algorithm", "RS256", "access_token_algorithm= is one of HS256, HS512"),
         ("access_token_algorithm", None, "access_token_algorithm= is one of HS256, HS512"),
@@ -111,6 +114,33 @@ def test_a_wrong_choice_is_refused_by_its_keyword(keyword: str, value: Any, text
         HubOptions(**{keyword: value})
 
     assert str(refusal.value).startswith(text)
+
+
+@pytest.mark.parametrize("lifetime", [1, 86_400])
+def test_a_token_lives_a_second_to_a_day(lifetime: int) -> None:
+    assert HubOptions(access_token_lifetime=lifetime).access_token_lifetime == lifetime
+
+
+MOUNT = "= is no option of a hub: it says where the app mounts the hubs, so give it to init_app"
+
+
+@pytest.mark.parametrize(
+    ("keyword", "text"),
+    [
+        ("alow_anonymous", "alow_anonymous= is no option of a hub; do you mean allow_anonymous?"),
+        ("user_id", "user_id= is no option of a hub; do you mean user_id_provider?"),
+        ("origins", "origins= is no option of a hub; do you mean allowed_origins?"),
+        ("policy", "policy= is no option of a hub"),
+        ("url_prefix", f"url_prefix{MOUNT}"),
+        ("subdomain", f"subdomain{MOUNT}"),
+        ("name", f"name{MOUNT}"),
+    ],
+)
+def test_an_unknown_keyword_is_told_with_the_one_that_was_meant(keyword: str, text: str) -> None:
+    with pytest.raises(ConfigurationError) as refusal:
+        check_keywords({keyword: True})  # type: ignore[misc]
+
+    assert str(refusal.value) == text
 
 
 def test_schemes_and_origins_that_can_be_read_once_are_kept() -> None:

@@ -1,7 +1,10 @@
 """What the extension keeps for one app: its settings, and the hubs as they are in this app."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, cast
+
+from flask import Flask
 
 from flask_signalr.config import Settings
 from flask_signalr.errors import HubNotFound
@@ -13,6 +16,7 @@ class AppState:
     """``app.extensions["signalr"]``.
 
     Args:
+        app: The app.
         settings: What the app's configuration holds.
         declarations: The keywords of every declared hub, by its name; hubs may be added at any time.
         defaults: The keywords of ``SignalR(…)``.
@@ -25,8 +29,11 @@ class AppState:
         ConfigurationError: A value cannot be used.
     """
 
-    def __init__(self, settings: Settings, declarations: Mapping[str, HubKeywords], defaults: HubKeywords) -> None:
+    def __init__(
+        self, app: Flask, settings: Settings, declarations: Mapping[str, HubKeywords], defaults: HubKeywords
+    ) -> None:
         self.settings = settings
+        self._app = app
         self._declarations = declarations
         self._defaults = defaults
         self._mounted: dict[str, MountedHub] = {}
@@ -53,4 +60,18 @@ class AppState:
             "access_token_algorithm": self.settings.access_token_algorithm,
             "token_options": self.settings.token_options,
         }
-        return HubOptions(**cast("dict[str, Any]", configured | self._defaults | keywords))
+        return self._sync(HubOptions(**cast("dict[str, Any]", configured | self._defaults | keywords)))
+
+    def _sync(self, options: HubOptions) -> HubOptions:
+        """Return options whose ``async def`` functions run as the app's async views do; others stay as they are."""
+        ensure_sync = self._app.ensure_sync
+        guard, tokens = options.collision_guard, options.token_options
+        if tokens.diagnostic_client is not None:
+            tokens = replace(tokens, diagnostic_client=ensure_sync(tokens.diagnostic_client))
+        return replace(
+            options,
+            user_id_provider=ensure_sync(options.user_id_provider),
+            claims_filter=ensure_sync(options.claims_filter),
+            collision_guard=None if guard is None else ensure_sync(guard),
+            token_options=tokens,
+        )

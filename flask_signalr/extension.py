@@ -52,7 +52,7 @@ class SignalR:
             ConfigurationError: The name is invalid or taken (the service knows no case), or an option's value cannot
                 be used.
         """
-        if not _HUB_NAME.fullmatch(name):
+        if not isinstance(name, str) or not _HUB_NAME.fullmatch(name):
             raise ConfigurationError(
                 f"{name!r} is no hub name: a letter first, then letters, digits and _`,.[] up to 128 characters"
             )
@@ -73,7 +73,7 @@ class SignalR:
         """
         if "signalr" in app.extensions:
             raise ConfigurationError("this app has a SignalR already: one object declares all of its hubs")
-        state = AppState(Settings.from_config(app.config), self._hubs, self._defaults)
+        state = AppState(app, Settings.from_config(app.config), self._hubs, self._defaults)
         app.register_blueprint(self.blueprint, **mount)
         app.extensions["signalr"] = state
         redact_logs()
@@ -87,6 +87,8 @@ class SignalR:
                 return current.hub(name)
         states = list(self._states)
         if len(states) != 1:
-            reason = "is not mounted in an app: call init_app(app)" if not states else "is mounted in several apps"
-            raise ConfigurationError(f"this SignalR {reason}; use 'with app.app_context():' to say which")
+            reason = "is mounted in several apps; use 'with app.app_context():' to say which"
+            if not states:
+                reason = "is not mounted in an app, or that app is gone: call init_app(app) and keep the app"
+            raise ConfigurationError(f"this SignalR {reason}")
         return states[0].hub(name)

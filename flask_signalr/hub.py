@@ -10,11 +10,12 @@ from flask import Request
 from flask_signalr.auth.chain import authenticate
 from flask_signalr.claims import Claims, ClaimsSource
 from flask_signalr.config import Settings
-from flask_signalr.errors import AuthorizationDenied, ConfigurationError
+from flask_signalr.endpoints import ServiceEndpoint
+from flask_signalr.errors import AuthorizationDenied
 from flask_signalr.hub_options import HubOptions
 from flask_signalr.negotiation import ClientAccess, client_access
 from flask_signalr.principal import ANONYMOUS, Principal
-from flask_signalr.token_claims import token_claims, token_lifetime
+from flask_signalr.token_claims import check_lifetime, token_claims, token_lifetime
 
 logger = logging.getLogger("flask_signalr.negotiate")
 
@@ -76,6 +77,20 @@ class MountedHub:
             raise TypeError(f"the collision_guard of hub {self.name!r} returned a {kind}, not True or False")
         return answer
 
+    def claims(self, principal: Principal) -> Claims:
+        """Return the claims of a principal that enter the service token.
+
+        Raises:
+            TypeError: The claims filter returned something else.
+        """
+        claims: object = self.options.claims_filter(principal)
+        if not isinstance(claims, Claims):
+            kind = type(claims).__name__
+            raise TypeError(
+                f"the claims_filter of hub {self.name!r} returned a {kind}, not Claims: Claims.of(…) makes them"
+            )
+        return claims
+
     def access(self, user_id: str | None, claims: Claims, principal: Principal, lifetime: int) -> ClientAccess:
         """Return what a client needs to connect.
 
@@ -89,7 +104,10 @@ class MountedHub:
             SignalRError: As `client_access`, `token_claims`, `token_lifetime` and the endpoint router.
         """
         options, settings = self.options, self.settings
-        endpoint = options.endpoint_router.negotiate_endpoint(principal, settings.endpoints)
+        endpoint: object = options.endpoint_router.negotiate_endpoint(principal, settings.endpoints)
+        if not isinstance(endpoint, ServiceEndpoint):
+            kind = type(endpoint).__name__
+            raise TypeError(f"the endpoint_router of hub {self.name!r} returned a {kind}, not a ServiceEndpoint")
         now = int(time.time())
         access = client_access(
             endpoint,
@@ -142,7 +160,7 @@ class Hub:
             lifetime: Seconds that the token is valid; the hub's setting by default.
 
         Raises:
-            ConfigurationError: No app, or none in particular, is known; or the lifetime is not positive.
+            ConfigurationError: No app, or none in particular, is known; or the lifetime cannot be used.
             TypeError: The user id is no text, such as the number of a database row.
             InvalidClaim: A claim cannot be written into a token.
             AccessTokenTooLong: The claims are too many.
@@ -150,8 +168,8 @@ class Hub:
         mounted = self._mounted(self.name)
         if lifetime is None:
             lifetime = mounted.options.access_token_lifetime
-        elif lifetime < 1:
-            raise ConfigurationError("lifetime takes seconds, at least 1")
+        else:
+            check_lifetime("lifetime", lifetime)
         if user_id is not None and not isinstance(user_id, str):
             raise TypeError(f"user_id takes a str, not a {type(user_id).__name__}: the service routes by text")
         return mounted.access(user_id, Claims.of(claims), ANONYMOUS, lifetime)

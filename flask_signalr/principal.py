@@ -15,7 +15,11 @@ class Principal:
         claims: What else the scheme vouches for. Any form that `Claims.of` takes may be given.
         scheme: The authentication type, such as ``Cookie`` or ``Bearer``; ``None`` only on `ANONYMOUS`.
             A scheme may leave it out: then it is ``Bearer``, ASP.NET's default, and stays out of the token.
-        expires_at: When this sign-in ends, in Unix seconds; ``None`` when the scheme knows no end.
+        expires_at: When this sign-in ends, in whole Unix seconds; ``None`` when the scheme knows no end.
+
+    Raises:
+        TypeError: The name, the scheme or the time is nothing of the kind.
+        InvalidClaim: As `Claims.of`.
     """
 
     name: str | None
@@ -28,12 +32,17 @@ class Principal:
         name: str | None,
         claims: ClaimsSource = NO_CLAIMS,
         scheme: str | None = "Bearer",
-        expires_at: int | None = None,
+        expires_at: float | None = None,
     ) -> None:
+        for field, value in (("name", name), ("scheme", scheme)):
+            if value is not None and not isinstance(value, str):
+                raise TypeError(f"Principal({field}=…) takes a str or None, not a {type(value).__name__}")
+        if expires_at is not None and (isinstance(expires_at, bool) or not isinstance(expires_at, int | float)):
+            raise TypeError(f"Principal(expires_at=…) takes Unix seconds or None, not a {type(expires_at).__name__}")
         object.__setattr__(self, "name", name)
         object.__setattr__(self, "claims", Claims.of(claims))
         object.__setattr__(self, "scheme", scheme)
-        object.__setattr__(self, "expires_at", expires_at)
+        object.__setattr__(self, "expires_at", expires_at if expires_at is None else int(expires_at))
 
     @property
     def is_authenticated(self) -> bool:

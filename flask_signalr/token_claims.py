@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, cast, get_args
 
 from flask_signalr.claims import Claims, ClaimValue, customer_claims
 from flask_signalr.errors import AuthenticationFailed, ConfigurationError
@@ -32,6 +32,7 @@ class TokenOptions:
         name_claim_type: The claim type that holds the user's name, where it is not .NET's default.
         role_claim_type: The claim type that holds roles, where it is not .NET's default.
         close_on_expiry: Whether the service closes the connection when the caller's own sign-in ends.
+        fixed_claims: The claims that come of this and are the same in each token.
 
     Raises:
         ConfigurationError: A value is out of its range.
@@ -52,16 +53,15 @@ class TokenOptions:
     fixed_claims: tuple[tuple[str, str], ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        if self.server_sticky_mode not in ("Disabled", "Preferred", "Required"):
-            raise ConfigurationError(
-                f"server_sticky_mode is Disabled, Preferred or Required, not {self.server_sticky_mode!r}"
-            )
-        if not 1 <= self.handshake_timeout <= 30:
+        if self.server_sticky_mode not in get_args(StickyMode):
+            modes = ", ".join(get_args(StickyMode))
+            raise ConfigurationError(f"server_sticky_mode is one of {modes}, not {self.server_sticky_mode!r}")
+        if not _is_within(self.handshake_timeout, 1, 30):
             raise ConfigurationError(f"handshake_timeout is 1 to 30 seconds, not {self.handshake_timeout!r}")
-        if self.max_poll_interval is not None and not 1 <= self.max_poll_interval <= 300:
+        if self.max_poll_interval is not None and not _is_within(self.max_poll_interval, 1, 300):
             raise ConfigurationError("Property 'MaxPollIntervalInSeconds' value should be [1,300].")
-        if unknown := set(self.transports or ()) - set(TRANSPORTS):
-            raise ConfigurationError(f"transports are {', '.join(TRANSPORTS)}, not {', '.join(sorted(unknown))}")
+        if self.transports is not None:
+            _check_transports(self.transports)
         object.__setattr__(self, "fixed_claims", tuple(self._fixed_claims()))
 
     def _fixed_claims(self) -> Iterable[tuple[str, str]]:
@@ -81,6 +81,21 @@ class TokenOptions:
             yield "asrs.s.ttl", str(self.max_poll_interval)
         if self.transports is not None:
             yield "asrs.s.htt", str(sum(TRANSPORTS[name] for name in set(self.transports)))
+
+
+def _is_within(value: object, lowest: int, highest: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and lowest <= value <= highest
+
+
+def _check_transports(transports: object) -> None:
+    names = ", ".join(TRANSPORTS)
+    if isinstance(transports, str) or not isinstance(transports, Iterable):
+        raise ConfigurationError(f"transports is a list of {names}, not {transports!r}")
+    unknown = [name for name in transports if name not in TRANSPORTS]
+    if unknown:
+        raise ConfigurationError(f"transports are {names}, not {', '.join(map(str, unknown))}")
+    if not list(transports):
+        raise ConfigurationError(f"transports is empty, and no client could connect; choose among {names}, or None")
 
 
 DEFAULT_TOKEN_OPTIONS = TokenOptions()
@@ -109,7 +124,7 @@ def token_claims(
     if user_id is not None:
         pairs.append(("asrs.s.uid", user_id))
     pairs += options.fixed_claims
-    if options.diagnostic_client is not None and options.diagnostic_client(principal):
+    if options.diagnostic_client is not None and options.diagnostic_client(principal) is True:
         pairs.append(("asrs.s.dc", "true"))
     if principal.scheme not in (None, "Bearer"):
         pairs.append(("asrs.s.aut", principal.scheme))
@@ -122,6 +137,21 @@ def token_claims(
         may_name_user = user_id is not None or not principal.is_authenticated
         pairs.extend(customer_claims(claims, may_name_user=may_name_user))
     return pairs
+
+
+LONGEST_LIFETIME = 86_400
+"""Seconds that a service token may be valid at most."""
+
+
+def check_lifetime(keyword: str, lifetime: object) -> int:
+    """Return a service token's lifetime, in seconds.
+
+    Raises:
+        ConfigurationError: It is no whole number from 1 to `LONGEST_LIFETIME`.
+    """
+    if not _is_within(lifetime, 1, LONGEST_LIFETIME):
+        raise ConfigurationError(f"{keyword}= takes whole seconds, 1 to {LONGEST_LIFETIME}, not {lifetime!r}")
+    return int(cast("int", lifetime))
 
 
 def token_lifetime(configured: int, expires_at: int | None, now: int) -> int:

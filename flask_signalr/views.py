@@ -39,7 +39,7 @@ def negotiate(hub: str) -> ResponseReturnValue:
     check_shape(current)
     principal = declared.authenticate(current)
     user_id = declared.user_id(principal)
-    claims = options.claims_filter(principal)
+    claims = declared.claims(principal)
     access = declared.access(user_id, claims, principal, options.access_token_lifetime)
     return Answer(access, cors_headers(current, options.origins))
 
@@ -69,7 +69,9 @@ def find_hub(name: str) -> MountedHub:
         HubNotFound: There is none of that name.
     """
     app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
-    state: AppState = app.extensions["signalr"]
+    state: AppState | None = app.extensions.get("signalr")
+    if state is None:
+        raise errors.ConfigurationError("signalr.blueprint is registered in this app without signalr.init_app(app)")
     return state.hub(name)
 
 

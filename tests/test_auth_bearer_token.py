@@ -166,4 +166,12 @@ def test_any_bytes_are_a_token_or_none_or_refused(header: str, query: str) -> No
 @pytest.mark.parametrize("query", ["access%5Ftoken=a b", "%61ccess_token=", "access_token=a%20b"])
 def test_hiding_a_broken_token_behind_an_encoded_name_fails(query: str) -> None:
     with pytest.raises(AuthenticationFailed):
-        bearer_token(Request({**EnvironBuilder(method="POST").get_environ(), "QUERY_STRING": query}))
+        bearer_token(Request({**EnvironBuilder("/chat/negotiate", method="POST").get_environ(), "QUERY_STRING": query}))
+
+
+@pytest.mark.parametrize("path", ["/api/messages", "/chat/negotiate/x", "/", ""])
+def test_bringing_a_token_in_the_url_of_another_view_fails(path: str) -> None:
+    """Links with tokens end up in logs and histories; only what SignalR clients cannot do otherwise may."""
+    environ = EnvironBuilder(path, method="POST", query_string="access_token=a.b.c").get_environ()
+
+    assert bearer_token(Request(environ)) is None

@@ -1,5 +1,7 @@
 """The auth chain: schemes in their order, and who passes when none of them knows the caller."""
 
+from typing import Any
+
 import pytest
 from flask import Request
 
@@ -208,3 +210,9 @@ def test_challenges_stand_once_each_in_the_order_of_the_schemes() -> None:
 
 def test_a_scheme_advertises_nothing_unless_it_says_so() -> None:
     assert Crashes().challenge() is None
+
+
+@pytest.mark.parametrize("returned", ["ada", {"name": "ada"}, True], ids=repr)
+def test_a_scheme_that_returns_no_principal_signs_nobody_in(returned: Any) -> None:
+    with pytest.raises(TypeError, match=r"Says\.authenticate returned a"):
+        ask(Says(returned), allow_anonymous=True)

@@ -24,6 +24,7 @@ from flask_signalr import (
     everything,
     user_principal,
 )
+from flask_signalr.errors import ConfigurationError
 from tests.apps import bearer_headers, body, create_app, service_claims
 from tests.signing import SECRET
 
@@ -439,3 +440,18 @@ def test_connecting_with_an_empty_session_value_fails(nobody: object) -> None:
     signalr.hub("chat")
 
     assert create_app(signalr).test_client().post("/chat/negotiate").status_code == 401
+
+
+def test_a_keyword_that_is_no_function_is_told_at_once() -> None:
+    with pytest.raises(ConfigurationError, match="takes functions, not 'session'"):
+        CookieAuth("session")  # type: ignore[arg-type]
+
+
+def test_an_async_function_finds_the_user_as_an_async_view_would() -> None:
+    async def load_user() -> str:
+        return "ada"
+
+    signalr = SignalR(auth=[CookieAuth(load_user)])
+    signalr.hub("chat")
+
+    assert service_claims(create_app(signalr).test_client().post("/chat/negotiate"))["asrs.s.uid"] == "ada"

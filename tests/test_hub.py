@@ -1,7 +1,7 @@
 """Hubs: user ids, the guard of user ids, warnings, and negotiating without a request."""
 
 import logging
-from typing import Any
+from typing import Any, cast
 
 import jwt
 import pytest
@@ -10,6 +10,8 @@ from flask import Flask
 from flask_signalr import (
     ANONYMOUS,
     AccessTokenTooLong,
+    Claims,
+    EndpointRouter,
     InvalidClaim,
     Principal,
     SignalR,
@@ -323,11 +325,11 @@ def test_negotiate_with_several_apps_asks_which_one() -> None:
         assert hub.negotiate().url.startswith(ENDPOINT)
 
 
-@pytest.mark.parametrize("lifetime", [0, -1])
-def test_negotiate_makes_no_token_that_has_expired(lifetime: int) -> None:
+@pytest.mark.parametrize("lifetime", [0, -1, 60.5, "60", True, 86_401], ids=repr)
+def test_negotiate_makes_no_token_of_a_lifetime_that_is_none(lifetime: Any) -> None:
     hub, _app = mounted_hub()
 
-    with pytest.raises(ConfigurationError, match="lifetime takes seconds, at least 1"):
+    with pytest.raises(ConfigurationError, match="lifetime= takes whole seconds, 1 to 86400"):
         hub.negotiate(lifetime=lifetime)
 
 
@@ -369,3 +371,51 @@ def test_what_a_client_needs_does_not_show_its_token() -> None:
 def test_nobody_is_no_principal_of_a_hub() -> None:
     """`ANONYMOUS` has neither a name nor a scheme that would show in the token."""
     assert (ANONYMOUS.name, ANONYMOUS.scheme, ANONYMOUS.is_authenticated) == (None, None, False)
+
+
+# What an app's own functions return.
+
+
+@pytest.mark.parametrize("returned", [None, {"role": "x"}, only], ids=repr)
+def test_a_claims_filter_that_returns_no_claims_connects_nobody(returned: Any) -> None:
+    """``claims_filter=only``, without its call, returns a function; a filter that forgot its return, nothing."""
+    answer = negotiate(app_with(claims_filter=lambda principal: returned))
+
+    assert answer.status_code == 500
+
+
+def test_a_router_that_returns_no_endpoint_connects_nobody() -> None:
+    class Lost(EndpointRouter):
+        def negotiate_endpoint(self, principal: Principal, endpoints: Any) -> Any:
+            return None
+
+    assert negotiate(app_with(endpoint_router=Lost())).status_code == 500
+
+
+def test_async_functions_of_the_app_run_as_its_async_views_do() -> None:
+    """A coroutine is true and no text: taken as it is, a guard would let everybody pass."""
+
+    async def user_id(principal: Principal) -> str:
+        return f"async {principal.name}"
+
+    async def claims(principal: Principal) -> Claims:
+        return Claims.of({"role": "async"})
+
+    async def guard(user_id: str, principal: Principal) -> bool:
+        return user_id == "async ada"
+
+    async def diagnosed(principal: Principal) -> bool:
+        return False
+
+    app = app_with(
+        user_id_provider=user_id,
+        claims_filter=claims,
+        collision_guard=guard,
+        token_options=TokenOptions(diagnostic_client=cast("Any", diagnosed)),
+    )
+    sent = service_claims(negotiate(app))
+
+    assert (sent["asrs.s.uid"], sent["role"]) == ("async ada", "async")
+    assert "asrs.s.dc" not in sent
+    bob = app_with(BOB, user_id_provider=user_id, collision_guard=guard)
+    assert negotiate(bob).status_code == 403

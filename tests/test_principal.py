@@ -266,3 +266,18 @@ def test_claiming_somebody_elses_address_by_its_claim_fails(claim_type: str) -> 
 @pytest.mark.parametrize("name", ["ada\u2028", "\xa0ada", "ada\x1f"])
 def test_a_name_with_odd_blanks_does_not_pass_for_another(name: str) -> None:
     assert by_name(Principal(name)) == name
+
+
+@pytest.mark.parametrize(
+    "keywords",
+    [{"name": 42}, {"name": b"ada"}, {"scheme": 1}, {"expires_at": "soon"}, {"expires_at": True}],
+    ids=repr,
+)
+def test_a_principal_is_made_of_what_it_says(keywords: dict[str, Any]) -> None:
+    with pytest.raises(TypeError, match=next(iter(keywords))):
+        Principal(**{"name": "ada", **keywords})
+
+
+def test_a_sign_in_ends_at_a_whole_second() -> None:
+    """``time.time() + 100`` is natural to write, and JWTs of the service have whole seconds."""
+    assert Principal("ada", expires_at=1_700_000_000.9).expires_at == 1_700_000_000

@@ -8,7 +8,7 @@ import pytest
 from flask_signalr.claims import NO_CLAIMS, Claims
 from flask_signalr.errors import AuthenticationFailed, ConfigurationError, InvalidClaim
 from flask_signalr.principal import ANONYMOUS, Principal
-from flask_signalr.token_claims import DEFAULT_TOKEN_OPTIONS, TokenOptions, token_claims, token_lifetime
+from flask_signalr.token_claims import DEFAULT_TOKEN_OPTIONS, TRANSPORTS, TokenOptions, token_claims, token_lifetime
 
 ADA = Principal("ada", expires_at=1_700_000_600)
 
@@ -43,7 +43,6 @@ def emitted(principal: Principal = ANONYMOUS, endpoint_count: int = 1, **options
         ({"transports": ("LongPolling",)}, {"asrs.s.htt": "4"}),
         ({"transports": ("LongPolling", "WebSockets", "ServerSentEvents")}, {"asrs.s.htt": "7"}),
         ({"transports": ("WebSockets", "WebSockets")}, {"asrs.s.htt": "1"}),
-        ({"transports": ()}, {"asrs.s.htt": "0"}),
         ({"close_on_expiry": True}, {}),
         ({"diagnostic_client": lambda principal: False}, {}),
         ({"diagnostic_client": lambda principal: True}, {"asrs.s.dc": "true"}),
@@ -153,12 +152,26 @@ def test_a_subject_keeps_its_name_beside_a_user_id_and_where_code_alone_decides(
         ({"max_poll_interval": 0}, "Property 'MaxPollIntervalInSeconds' value should be [1,300]."),
         ({"max_poll_interval": -10}, "Property 'MaxPollIntervalInSeconds' value should be [1,300]."),
         ({"max_poll_interval": 500}, "Property 'MaxPollIntervalInSeconds' value should be [1,300]."),
-        ({"server_sticky_mode": "required"}, "server_sticky_mode is Disabled, Preferred or Required, not 'required'"),
-        ({"server_sticky_mode": None}, "server_sticky_mode is Disabled, Preferred or Required, not None"),
+        (
+            {"server_sticky_mode": "required"},
+            "server_sticky_mode is one of Disabled, Preferred, Required, not 'required'",
+        ),
+        ({"server_sticky_mode": None}, "server_sticky_mode is one of Disabled, Preferred, Required, not None"),
         (
             {"transports": ("WebSockets", "Telepathy", "Pigeons")},
-            "transports are WebSockets, ServerSentEvents, LongPolling, not Pigeons, Telepathy",
+            "transports are WebSockets, ServerSentEvents, LongPolling, not Telepathy, Pigeons",
         ),
+        (
+            {"transports": ()},
+            f"transports is empty, and no client could connect; choose among {', '.join(TRANSPORTS)}, or None",
+        ),
+        (
+            {"transports": "WebSockets"},
+            "transports is a list of WebSockets, ServerSentEvents, LongPolling, not 'WebSockets'",
+        ),
+        ({"transports": 7}, "transports is a list of WebSockets, ServerSentEvents, LongPolling, not 7"),
+        ({"handshake_timeout": "5"}, "handshake_timeout is 1 to 30 seconds, not '5'"),
+        ({"handshake_timeout": True}, "handshake_timeout is 1 to 30 seconds, not True"),
         ({"transports": ("websockets",)}, "transports are WebSockets, ServerSentEvents, LongPolling, not websockets"),
     ],
     ids=repr,
@@ -192,3 +205,10 @@ def test_a_token_lives_no_longer_than_the_sign_in(expires_at: int | None, lifeti
 def test_a_sign_in_that_has_ended_opens_nothing(expires_at: int) -> None:
     with pytest.raises(AuthenticationFailed, match="the sign-in has expired: sign in again"):
         token_lifetime(3600, expires_at, now=1000)
+
+
+@pytest.mark.parametrize("answer", [False, None, 1, "yes"], ids=repr)
+def test_only_true_makes_a_diagnostic_client(answer: Any) -> None:
+    options = TokenOptions(diagnostic_client=lambda principal: answer)
+
+    assert token_claims(None, Claims(), options=options) == []

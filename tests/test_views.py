@@ -592,3 +592,13 @@ def test_a_success_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
     negotiate(app_with(ADA))
 
     assert not caplog.records
+
+
+def test_a_blueprint_that_was_registered_by_hand_says_what_is_missing(caplog: pytest.LogCaptureFixture) -> None:
+    signalr = SignalR()
+    signalr.hub("chat", allow_anonymous=True)
+    app = create_app()
+    app.register_blueprint(signalr.blueprint)
+
+    assert negotiate(app).status_code == 500
+    assert "without signalr.init_app(app)" in caplog.text

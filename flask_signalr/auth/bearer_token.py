@@ -7,6 +7,9 @@ from flask import Request
 
 from flask_signalr.errors import AuthenticationFailed
 
+HUB_PATHS = ("/negotiate",)
+"""How the paths end on which a token may stand in the query: elsewhere it would only end up in logs and histories."""
+
 MAX_LENGTH = 16 * 1024
 """Characters of the longest token that is looked at. Servers stop header lines at about the same length."""
 
@@ -20,7 +23,8 @@ def bearer_token(request: Request) -> str | None:
     """Return the bearer token that a request brings, or ``None`` if it brings none.
 
     The ``Authorization`` header wins over the query's ``access_token``, which is how browsers send the token where
-    they cannot set headers. A header with credentials of another scheme (Basic, Negotiate) leaves the query to look at.
+    they cannot set headers; it counts on a hub's paths only. A header with credentials of another scheme (Basic,
+    Negotiate) leaves the query to look at.
 
     Raises:
         AuthenticationFailed: There is a bearer token and it cannot be one: it is empty, too long, given several
@@ -33,6 +37,8 @@ def bearer_token(request: Request) -> str | None:
         if token is not None:
             return _checked(token)
     query = environ.get("QUERY_STRING", "")
+    if not environ.get("PATH_INFO", "").endswith(HUB_PATHS):
+        return None
     if "access_token" in query or "%" in query:  # the name itself may be percent-encoded
         try:
             values = request.args.getlist("access_token")

@@ -35,7 +35,10 @@ def authenticate(
         forget_credential(request)
         token = bearer_token(request)
     for scheme in schemes:
-        principal = scheme.authenticate(request)
+        principal: object = scheme.authenticate(request)
+        if principal is not None and not isinstance(principal, Principal):
+            name, kind = type(scheme).__name__, type(principal).__name__
+            raise TypeError(f"{name}.authenticate returned a {kind}, not a Principal or None")
         if principal is not None and principal.is_authenticated:  # ANONYMOUS opens no hub that demands a sign-in
             if not principal.name or principal.name.isspace():
                 raise AuthenticationFailed("this sign-in has no name")

@@ -1,7 +1,7 @@
 """Cookie sessions: whoever is signed in to the app is signed in here."""
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, cast
 
 from flask import Request, current_app, request
 
@@ -52,6 +52,7 @@ class CookieAuth(AuthScheme):
         to_principal: Makes a principal of a user; `user_principal` by default.
 
     Raises:
+        ConfigurationError: A keyword is no function.
         MissingExtra: Neither Flask-Login nor ``load_user`` is there.
     """
 
@@ -63,8 +64,11 @@ class CookieAuth(AuthScheme):
         *,
         to_principal: Callable[[Any], Principal] = user_principal,
     ) -> None:
-        self._load_user = load_user or _flask_login_user()
+        self._load_user = _flask_login_user() if load_user is None else load_user
         self._to_principal = to_principal
+        for function in (self._load_user, self._to_principal):
+            if not callable(cast("object", function)):
+                raise ConfigurationError(f"CookieAuth(load_user, to_principal=…) takes functions, not {function!r}")
 
     def authenticate(self, request: Request) -> Principal | None:
         """Return the signed-in user's principal, or ``None`` when nobody is signed in.
@@ -72,7 +76,7 @@ class CookieAuth(AuthScheme):
         Raises:
             AuthenticationFailed: The user is signed in and its account is not active (Flask-Login's ``is_active``).
         """
-        user = self._load_user()
+        user = current_app.ensure_sync(self._load_user)()
         if not user:  # None, and what sessions hold of nobody: "", 0, {}
             return None
         authenticated = getattr(user, "is_authenticated", True)

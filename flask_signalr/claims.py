@@ -38,11 +38,12 @@ class Claims:
         who changes the one that was given changes no claim.
 
         Raises:
-            InvalidClaim: A type is not a non-empty text, or a value is nothing that JSON can hold.
+            InvalidClaim: A type is not a non-empty text, or a value is nothing that JSON can hold; or the source is
+                neither a mapping nor pairs.
         """
         if isinstance(source, Claims):
             return source
-        items = source.items() if isinstance(source, Mapping) else source
+        items = source.items() if isinstance(source, Mapping) else _pairs(source)
         return cls(tuple(_flatten(items)))
 
     def get(self, claim_type: str, default: Any = None) -> Any:
@@ -132,6 +133,21 @@ def merge_claims(pairs: Iterable[tuple[str, ClaimValue]]) -> dict[str, Any]:
         else:
             payload[claim_type] = [known, value]
     return payload
+
+
+def _pairs(source: object) -> Iterator[tuple[Any, Any]]:
+    """Yield (type, value) pairs; a text of two letters would pass for one."""
+    if isinstance(source, str) or not isinstance(source, Iterable):
+        raise _no_pairs(source)
+    for item in source:
+        if not isinstance(item, tuple | list) or len(item) != 2:
+            raise _no_pairs(item)
+        yield item[0], item[1]
+
+
+def _no_pairs(found: object) -> InvalidClaim:
+    form = 'claims are a mapping or (type, value) pairs, such as {"role": ["staff"]}'
+    return InvalidClaim("(unknown)", f"{form}, and this is a {type(found).__name__}")  # the value may be a secret
 
 
 def _flatten(items: Iterable[tuple[Any, Any]]) -> Iterator[tuple[str, ClaimValue]]:

@@ -3,7 +3,8 @@
 ::
 
     SignalRError
-    ├── ConfigurationError          a setting or keyword is missing or wrong; raised while the app is set up
+    ├── ConfigurationError          a setting or keyword is missing or wrong; raised while the app is set up,
+    │                               a few when what they speak of is first needed
     │   └── MissingExtra            an optional dependency is not installed
     ├── InvalidClaim                a claim cannot be put into a token                             403
     ├── AuthenticationFailed        a caller's credentials are missing or wrong                    401
@@ -32,7 +33,11 @@ class SignalRError(Exception):
 
 
 class ConfigurationError(SignalRError):
-    """A setting or keyword is missing or wrong; the text names it, its fault and the remedy."""
+    """A setting or keyword is missing or wrong; the text names it, its fault and the remedy.
+
+    Raised while the app is set up, where that can tell; else when it is first needed, as by ``hub.negotiate`` when no
+    app is known.
+    """
 
 
 class MissingExtra(ConfigurationError):
@@ -113,7 +118,8 @@ class AccessTokenTooLong(SignalRError):
     def __init__(self, length: int, limit: int, sizes: Sequence[tuple[str, int]], fits_without: Sequence[str]) -> None:
         largest = ", ".join(f"{claim_type!r} {size}" for claim_type, size in sizes[:5])
         remedy = (
-            f"it fits without {', '.join(map(repr, fits_without))}: choose fewer claims in the hub's claims_filter"
+            f"it fits without {', '.join(map(repr, fits_without))}: choose fewer claims, in the hub's claims_filter "
+            "or in the claims= of hub.negotiate"
             if fits_without
             else "no choice of claims makes it fit: shorten the user id"
         )

@@ -52,7 +52,7 @@ class SignalR:
             ConfigurationError: The name is invalid or taken (the service knows no case), or an option's value cannot
                 be used.
         """
-        if not isinstance(name, str) or not _HUB_NAME.fullmatch(name):
+        if not _is_hub_name(name):
             raise ConfigurationError(
                 f"{name!r} is no hub name: a letter first, then letters, digits and _`,.[] up to 128 characters"
             )
@@ -89,6 +89,10 @@ class SignalR:
         if len(states) != 1:
             reason = "is mounted in several apps; use 'with app.app_context():' to say which"
             if not states:
-                reason = "is not mounted in an app, or that app is gone: call init_app(app) and keep the app"
+                reason = "is not mounted in an app: call init_app(app); or that app is gone: keep a reference to it"
             raise ConfigurationError(f"this SignalR {reason}")
         return states[0].hub(name)
+
+
+def _is_hub_name(name: object) -> bool:
+    return isinstance(name, str) and _HUB_NAME.fullmatch(name) is not None

@@ -123,6 +123,34 @@ def test_a_type_is_a_text(claim_type: Any) -> None:
         Claims.of([(claim_type, "value")])
 
 
+@pytest.mark.parametrize(
+    ("source", "kind"),
+    [
+        ("role", "str"),
+        ("", "str"),
+        (["role"], "str"),
+        (["ab"], "str"),
+        ({"role"}, "str"),
+        ([{"role": "staff", "age": 36}], "dict"),
+        ([("role",)], "tuple"),
+        ([("role", "staff", "admin")], "tuple"),
+        (b"role", "int"),
+        (None, "NoneType"),
+        (5, "int"),
+    ],
+    ids=repr,
+)
+def test_what_is_no_listing_of_pairs_is_refused_with_the_form(source: Any, kind: str) -> None:
+    """A text of two letters would be a claim of the first, and a longer one an error about unpacking."""
+    with pytest.raises(InvalidClaim) as refusal:
+        Claims.of(source)
+
+    assert str(refusal.value) == (
+        'claim \'(unknown)\': claims are a mapping or (type, value) pairs, such as {"role": ["staff"]}, '
+        f"and this is a {kind}"
+    )
+
+
 # They do not change.
 
 

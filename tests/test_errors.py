@@ -76,8 +76,8 @@ def test_a_too_long_token_tells_the_largest_claims_and_what_to_leave_out() -> No
 
     assert str(error) == (
         "the access token would be 5000 characters and the service accepts 4096; largest claims in characters: "
-        "'groups' 4000, 'picture' 900, 'c' 5, 'd' 4, 'e' 3; it fits without 'groups': choose fewer claims in the "
-        "hub's claims_filter"
+        "'groups' 4000, 'picture' 900, 'c' 5, 'd' 4, 'e' 3; it fits without 'groups': choose fewer claims, in the "
+        "hub's claims_filter or in the claims= of hub.negotiate"
     )
     assert (error.length, error.limit) == (5000, 4096)
     assert (error.sizes, error.fits_without) == (tuple(sizes), ("groups",))

@@ -8,6 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 from flask import Flask
 from flask.testing import FlaskClient
 
+from flask_signalr import views
 from flask_signalr.app_state import AppState
 from flask_signalr.config import Settings
 from flask_signalr.emulator.connections import ClientTransport, Connection
@@ -16,7 +17,7 @@ from flask_signalr.emulator.names import hub_name
 from flask_signalr.emulator.service import Service
 from flask_signalr.emulator.settings import EmulatorSettings
 from flask_signalr.emulator.tokens import ClientIdentity, TokenCheck
-from flask_signalr.errors import AccessTokenRefused, NegotiationRefused
+from flask_signalr.errors import AccessTokenRefused, ConfigurationError, NegotiationRefused
 from flask_signalr.messages import HandshakeRequest, InvocationMessage
 from flask_signalr.protocol import HUB_PROTOCOLS, MessageReader, encode_handshake
 
@@ -31,14 +32,16 @@ class FakeService:
     is sent has been received when the call that sends it returns.
 
     Args:
-        app: The app under test; it has been set up with `SignalR`.
-        path_prefix: Where the extension is mounted, such as ``/realtime``.
+        app: The app under test; it has been set up with `SignalR`. Clients find the hubs where it mounts them.
         clock: Returns the time in Unix seconds, for tokens.
+
+    Raises:
+        ConfigurationError: The app has no `SignalR`.
     """
 
-    def __init__(self, app: Flask, *, path_prefix: str = "", clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, app: Flask, *, clock: Callable[[], float] = time.time) -> None:
         self._app = app
-        self._path_prefix = path_prefix
+        self._endpoint = _negotiate_endpoint(app)
         self._clock = clock
         self._service = Service(EmulatorSettings())
 
@@ -82,8 +85,9 @@ class FakeService:
             raise ValueError(f"connection {connection.connection_id} is not in hub {hub!r}")
 
     def _negotiate(self, hub: str, headers: Mapping[str, str] | None, client: FlaskClient) -> dict[str, Any]:
-        path = f"{self._path_prefix}/{hub}/negotiate?negotiateVersion=1"
-        response = client.post(path, headers=dict(headers or {}))
+        urls = self._app.url_map.bind(self._app.config["SERVER_NAME"] or "localhost")
+        url = urls.build(self._endpoint, {"hub": hub}, method="POST")  # a path, or //host/path of a subdomain
+        response = client.post(url, query_string="negotiateVersion=1", headers=dict(headers or {}))
         answer = response.get_json(silent=True)
         answer = answer if isinstance(answer, dict) else {}
         if response.status_code != 200 or "error" in answer or not {"url", "accessToken"} <= answer.keys():
@@ -113,6 +117,15 @@ class FakeService:
 
     def _send(self, connections: list[Connection], target: str, arguments: tuple[Any, ...]) -> None:
         self._service.send(connections, InvocationMessage(target=target, arguments=arguments), self._clock())
+
+
+def _negotiate_endpoint(app: Flask) -> str:
+    """Return what the app calls the negotiate view: the blueprint may be nested or mounted under another name."""
+    if "signalr" in app.extensions:
+        for name, blueprint in app.blueprints.items():
+            if blueprint.import_name == views.__name__:
+                return f"{name}.negotiate"
+    raise ConfigurationError("this app has no SignalR: call init_app(app) before FakeService(app)")
 
 
 class FakeConnection:

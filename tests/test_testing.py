@@ -4,10 +4,16 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from flask import Flask, Request, Response, request, session
+from flask import Blueprint, Flask, Request, Response, request, session
 
 from flask_signalr import AuthScheme, CookieAuth, Principal, SignalR, everything
-from flask_signalr.errors import AccessTokenRefused, AuthenticationFailed, NegotiationRefused, ProtocolError
+from flask_signalr.errors import (
+    AccessTokenRefused,
+    AuthenticationFailed,
+    ConfigurationError,
+    NegotiationRefused,
+    ProtocolError,
+)
 from flask_signalr.testing import FakeService
 
 KEY = "an-access-key-that-only-tests-use-0123456789-0123456789-0123456789="
@@ -24,13 +30,17 @@ class NameAuth(AuthScheme):
         return Principal(name, {"role": ["staff", "admin"]}) if name else None
 
 
-def create_app(url_prefix: str | None = None, **config: Any) -> Flask:
-    app = Flask(__name__)
+def create_app(mount: Mapping[str, Any] | None = None, outer: Blueprint | None = None, **config: Any) -> Flask:
+    """Return an app with two hubs, mounted as said, and in another blueprint before, if one is given."""
+    app = Flask(__name__, subdomain_matching=True)
     app.config.update({"SIGNALR_CONNECTION_STRING": CONNECTION_STRING, **config})
     signalr = SignalR(auth=[NameAuth()])
     signalr.hub("chat", claims_filter=everything)
     signalr.hub("news")
-    signalr.init_app(app, **({"url_prefix": url_prefix} if url_prefix else {}))
+    if outer is not None:
+        outer.register_blueprint(signalr.blueprint, url_prefix="/inner")
+        app.register_blueprint(outer)
+    signalr.init_app(app, **mount or {})
     return app
 
 
@@ -136,14 +146,6 @@ def test_a_refusal_says_why(service: FakeService, hub: str, headers: dict[str, s
     assert str(status) in str(caught.value)
 
 
-def test_an_answer_that_is_no_negotiation_is_shown() -> None:
-    """A wrong prefix ends in the app's own pages."""
-    service = FakeService(create_app(), path_prefix="/nowhere")
-
-    with pytest.raises(NegotiationRefused, match=r"404: this is no negotiation: .*Not Found"):
-        service.connect("chat", headers=as_user("ada"))
-
-
 def answered_with(answer: Any) -> FakeService:
     """Return the service of an app whose negotiate is answered by somebody else."""
     app = create_app()
@@ -153,6 +155,14 @@ def answered_with(answer: Any) -> FakeService:
         return answer
 
     return FakeService(app)
+
+
+def test_an_answer_that_is_no_negotiation_is_shown() -> None:
+    """A hook of the app's may answer in the place of the view."""
+    service = answered_with(Response("Not Found", 404))
+
+    with pytest.raises(NegotiationRefused, match=r"404: this is no negotiation: .*Not Found"):
+        service.connect("chat", headers=as_user("ada"))
 
 
 @pytest.mark.parametrize(
@@ -189,10 +199,34 @@ def test_a_token_that_has_expired_is_noticed() -> None:
         service.connect("chat", headers=as_user("ada"))
 
 
-def test_an_app_that_is_mounted_elsewhere() -> None:
-    service = FakeService(create_app("/realtime"), path_prefix="/realtime")
+@pytest.mark.parametrize(
+    ("app", "url"),
+    [
+        (create_app(), "http://localhost/chat/negotiate"),
+        (create_app({"url_prefix": "/rt"}), "http://localhost/rt/chat/negotiate"),
+        (create_app({"url_prefix": "/rt", "name": "sockets"}), "http://localhost/rt/chat/negotiate"),
+        (
+            create_app(outer=Blueprint("o", __name__, url_prefix="/outer")),
+            "http://localhost/outer/inner/chat/negotiate",
+        ),
+        (create_app(APPLICATION_ROOT="/app"), "http://localhost/app/chat/negotiate"),
+        (create_app({"subdomain": "rt"}, SERVER_NAME="a.example"), "http://rt.a.example/chat/negotiate"),
+    ],
+    ids=["plain", "prefix", "name", "nested", "root", "subdomain"],
+)
+def test_clients_find_the_hubs_where_the_app_mounts_them(app: Flask, url: str) -> None:
+    asked: list[str] = []
+    app.before_request(lambda: asked.append(request.base_url))
 
-    assert service.connect("chat", headers=as_user("ada")).user_id == "ada"
+    ada = FakeService(app).connect("chat", headers=as_user("ada"))
+
+    assert ada.user_id == "ada"
+    assert asked == [url]
+
+
+def test_an_app_without_the_extension_is_told_what_to_do() -> None:
+    with pytest.raises(ConfigurationError, match=r"this app has no SignalR: call init_app\(app\)"):
+        FakeService(Flask(__name__))
 
 
 def test_an_application_name_and_a_client_endpoint_are_followed() -> None:

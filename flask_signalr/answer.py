@@ -44,9 +44,10 @@ class Answer(Response):
         headers._list += (JSON, ("Content-Length", str(len(content))), *FIXED_HEADERS)
         for name, value in more_headers:
             headers.add(name, value)
-        self._as_made = [content]
-        # What `Response.__init__` sets, without its work. What can change is made anew, or answers would share it.
-        self.__dict__.update(_FRESH, headers=headers, response=self._as_made, _on_close=[])
+        self.__dict__.update(_FRESH)  # what `Response.__init__` sets, without its work
+        self.headers = headers
+        self.response = self._as_made = [content]
+        self._on_close = []  # made anew like the others that can change, or all answers would share one
 
     vary = property(_vary, Response.vary.__set__)
 

@@ -118,6 +118,26 @@ def test_a_refusal_keeps_signalrs_form(make_app: MakeApp) -> None:
     assert (answer.status_code, body(answer)) == (401, {"error": "sign in to connect"})
 
 
+def test_the_exemption_is_made_at_the_first_request_alone() -> None:
+    """A hook that stayed would take its time at every request."""
+
+    class Counting(CSRFProtect):  # type: ignore[misc] # it is published without types
+        exempted = 0
+
+        def exempt(self, view: Any) -> Any:
+            self.exempted += 1
+            return super().exempt(view)
+
+    app = create_app(declared())
+    csrf = Counting(app)
+    client = victim(app)
+
+    answers = [negotiate(client).status_code for _ in range(3)]
+
+    assert answers == [200, 200, 200]
+    assert csrf.exempted == 1
+
+
 @every_order
 def test_the_apps_other_views_stay_protected(make_app: MakeApp) -> None:
     """Before and after a negotiate: the exemption is for that view alone."""

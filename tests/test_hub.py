@@ -236,6 +236,17 @@ def test_the_configuration_says_what_a_long_token_is(caplog: pytest.LogCaptureFi
     assert len(warnings_in(caplog)) == 1
 
 
+def test_a_token_of_the_length_above_which_is_warned_is_not_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    """The same token, once as long as the setting says and once a character longer."""
+    length = len(body(negotiate(app_with()))["accessToken"])
+
+    negotiate(app_with(config={"SIGNALR_ACCESS_TOKEN_WARNING_LENGTH": length}))
+    assert warnings_in(caplog) == []
+
+    negotiate(app_with(config={"SIGNALR_ACCESS_TOKEN_WARNING_LENGTH": length - 1}))
+    assert len(warnings_in(caplog)) == 1
+
+
 # Negotiating without a request.
 
 

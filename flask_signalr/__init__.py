@@ -7,24 +7,28 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from flask_signalr.auth.bearer import BearerAuth
+    from flask_signalr.auth.bearer import BearerAuth, ToPrincipal
     from flask_signalr.auth.cookie import CookieAuth, user_principal
     from flask_signalr.auth.key_set import KeyFetching
     from flask_signalr.auth.scheme import AuthScheme
     from flask_signalr.claims import Claims
     from flask_signalr.endpoints import EndpointRouter, ServiceEndpoint
     from flask_signalr.errors import (
+        AccessTokenRefused,
         AccessTokenTooLong,
         AuthenticationFailed,
         AuthorizationDenied,
         BadRequest,
         ConfigurationError,
+        EmulatorUnavailable,
         HubNotFound,
         IdentityProviderUnavailable,
         InvalidClaim,
         MissingExtra,
+        NegotiationRefused,
         NoServiceEndpoint,
         OriginNotAllowed,
+        ProtocolError,
         SignalRError,
         Unavailable,
     )
@@ -34,7 +38,10 @@ if TYPE_CHECKING:
     from flask_signalr.negotiation import ClientAccess
     from flask_signalr.principal import (
         ANONYMOUS,
+        ClaimsFilter,
+        CollisionGuard,
         Principal,
+        UserIdProvider,
         by_claim,
         by_email,
         by_name,
@@ -49,6 +56,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ANONYMOUS",
+    "AccessTokenRefused",
     "AccessTokenTooLong",
     "AuthScheme",
     "AuthenticationFailed",
@@ -56,9 +64,12 @@ __all__ = [
     "BadRequest",
     "BearerAuth",
     "Claims",
+    "ClaimsFilter",
     "ClientAccess",
+    "CollisionGuard",
     "ConfigurationError",
     "CookieAuth",
+    "EmulatorUnavailable",
     "EndpointRouter",
     "HideTokens",
     "Hub",
@@ -68,15 +79,19 @@ __all__ = [
     "InvalidClaim",
     "KeyFetching",
     "MissingExtra",
+    "NegotiationRefused",
     "NoServiceEndpoint",
     "OriginNotAllowed",
     "Principal",
+    "ProtocolError",
     "RedactTokens",
     "ServiceEndpoint",
     "SignalR",
     "SignalRError",
+    "ToPrincipal",
     "TokenOptions",
     "Unavailable",
+    "UserIdProvider",
     "by_claim",
     "by_email",
     "by_name",
@@ -90,20 +105,21 @@ __all__ = [
 ]
 
 _HOMES = {
-    "auth.bearer": "BearerAuth",
+    "auth.bearer": "BearerAuth ToPrincipal",
     "auth.cookie": "CookieAuth user_principal",
     "auth.key_set": "KeyFetching",
     "auth.scheme": "AuthScheme",
     "claims": "Claims",
     "endpoints": "EndpointRouter ServiceEndpoint",
-    "errors": "AccessTokenTooLong AuthenticationFailed AuthorizationDenied BadRequest ConfigurationError "
-    "HubNotFound IdentityProviderUnavailable InvalidClaim MissingExtra NoServiceEndpoint OriginNotAllowed "
-    "SignalRError Unavailable",
+    "errors": "AccessTokenRefused AccessTokenTooLong AuthenticationFailed AuthorizationDenied BadRequest "
+    "ConfigurationError EmulatorUnavailable HubNotFound IdentityProviderUnavailable InvalidClaim MissingExtra "
+    "NegotiationRefused NoServiceEndpoint OriginNotAllowed ProtocolError SignalRError Unavailable",
     "extension": "SignalR",
     "hub": "Hub",
     "hub_options": "HubOptions",
     "negotiation": "ClientAccess",
-    "principal": "ANONYMOUS Principal by_claim by_email by_name canonical_user_id everything nothing only rename",
+    "principal": "ANONYMOUS ClaimsFilter CollisionGuard Principal UserIdProvider by_claim by_email by_name "
+    "canonical_user_id everything nothing only rename",
     "redaction": "HideTokens RedactTokens redact_logs",
     "token_claims": "TokenOptions",
 }

@@ -28,6 +28,7 @@ class ServiceEndpoint:
         credential: The Entra ID credential; ``None`` when there is an access key.
         name: What the configuration calls it; may be empty.
         type: ``secondary`` endpoints get clients only while no primary one can.
+        key: ``access_key``, prepared for signing; ``None`` without one.
     """
 
     url: str

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import flask_signalr
+from flask_signalr import errors
 
 EXTRAS = {"aiohttp", "cryptography", "flask_login", "spnego", "urllib3"}
 
@@ -28,7 +29,14 @@ def test_a_public_name_is_what_its_module_defines(name: str) -> None:
     value = getattr(flask_signalr, name)
 
     assert name in dir(flask_signalr)
-    assert getattr(value, "__name__", name) == name
+    assert value is getattr(sys.modules[flask_signalr._MODULES[name]], name)
+
+
+def test_every_error_can_be_imported_from_the_package() -> None:
+    """As docs/reference/errors.md says."""
+    kinds = {name for name, value in vars(errors).items() if isinstance(value, type) and issubclass(value, Exception)}
+
+    assert kinds - set(flask_signalr.__all__) == set()
 
 
 def test_type_checkers_read_the_names_that_are_loaded() -> None:

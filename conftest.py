@@ -1,5 +1,6 @@
 """What all tests share: the examples in the documents are tests, and nothing is left out in silence."""
 
+import logging
 import os
 from collections import Counter
 from collections.abc import Callable, Generator
@@ -23,9 +24,11 @@ def _stand_in_a_module(namespace: dict[str, Any]) -> None:
 
 
 @pytest.fixture
-def environment_of_examples(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Set what the documents tell their reader to export."""
+def environment_of_examples(monkeypatch: pytest.MonkeyPatch) -> Generator[None]:
+    """Set what the documents tell their reader to export, and take back what they tell the logger."""
     monkeypatch.setenv("FLASK_SIGNALR_CONNECTION_STRING", EmulatorSettings().connection_string)
+    yield
+    logging.getLogger("flask_signalr.negotiate").setLevel(logging.NOTSET)
 
 
 @pytest.fixture

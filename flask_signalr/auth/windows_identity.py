@@ -9,7 +9,7 @@ from flask_signalr.errors import ConfigurationError
 from flask_signalr.principal import Principal, UserIdProvider, canonical_user_id
 
 AccountKind = Literal["person", "service", "machine"]
-"""What signs on: a ``person``; a ``service``, whose name has parts (``HTTP/web``); a ``machine``, whose name ends in $."""
+"""What signs on: a ``person``, a ``service`` (named in parts: ``HTTP/web``), or a ``machine`` (its name ends in ``$``)."""
 
 MAX_LENGTH = 512
 """Characters of the longest account that is looked at: Active Directory's names have 256 and its realms 255 at most."""
@@ -24,11 +24,11 @@ _ESCAPED = {r"\n": "\n", r"\t": "\t", r"\b": "\b", r"\0": "\0"}
 
 @dataclass(frozen=True)
 class WindowsRealm:
-    """A realm, or Active Directory domain, whose accounts may sign on, with the other names that it goes by.
+    r"""A realm, or Active Directory domain, whose accounts may sign on, with the other names that it goes by.
 
     Attributes:
         name: The realm, which is the domain's DNS name: ``INTRANET.EXAMPLE``.
-        domain: Its NetBIOS name, as in ``INTRANET\\alice``; ``None`` if that form is not known here.
+        domain: Its NetBIOS name, as in ``INTRANET\alice``; ``None`` if that form is not known here.
         upn_suffix: What stands behind the @ of its users' principal names, where it is not the realm itself.
 
     Raises:
@@ -40,13 +40,11 @@ class WindowsRealm:
     upn_suffix: str | None = None
 
     def __post_init__(self) -> None:
-        for value, form, what in (
-            (self.name, _DNS_NAME, "a realm such as INTRANET.EXAMPLE"),
-            (self.domain or "A", _NETBIOS_NAME, "a domain's NetBIOS name such as INTRANET"),
-            (self.upn_suffix or "A", _DNS_NAME, "a UPN suffix such as intranet.example"),
-        ):
-            if not isinstance(value, str) or not form.fullmatch(value):
-                raise ConfigurationError(f"realms=…: {value!r} is not {what}")
+        _check_name(self.name, _DNS_NAME, "a realm such as INTRANET.EXAMPLE")
+        if self.domain is not None:
+            _check_name(self.domain, _NETBIOS_NAME, "a domain's NetBIOS name such as INTRANET")
+        if self.upn_suffix is not None:
+            _check_name(self.upn_suffix, _DNS_NAME, "a UPN suffix such as intranet.example")
 
 
 @dataclass(frozen=True)
@@ -79,7 +77,7 @@ class WindowsIdentity:
 
     @property
     def account_name(self) -> str | None:
-        """The form ``INTRANET\\alice``; ``None`` if the domain's NetBIOS name is not configured."""
+        r"""The form ``INTRANET\alice``; ``None`` if the domain's NetBIOS name is not configured."""
         return f"{self.realm.domain}\\{self.name}" if self.realm.domain else None
 
     @property
@@ -132,7 +130,7 @@ class Realms:
         return WindowsIdentity("/".join(parts), realm, _kind(parts), protocol, expires_at)
 
     def of_account(self, text: str, protocol: str, expires_at: int | None = None) -> WindowsIdentity | None:
-        """Return the identity of an account as Windows writes it, ``INTRANET\\alice`` or ``alice@intranet.example``.
+        r"""Return the identity of an account as Windows writes it, ``INTRANET\alice`` or ``alice@intranet.example``.
 
         ``None`` as in `of_principal`, and for an account without its domain.
         """
@@ -151,9 +149,9 @@ class Realms:
 
 
 def by_windows_account(*realms: str | WindowsRealm) -> UserIdProvider:
-    """Return a user id provider that knows every form of an account's name, however its owner signed in.
+    r"""Return a user id provider that knows every form of an account's name, however its owner signed in.
 
-    ``INTRANET\\alice`` of a cookie, ``Alice@Intranet.Example`` of a bearer token and ``alice@INTRANET.EXAMPLE`` of
+    ``INTRANET\alice`` of a cookie, ``Alice@Intranet.Example`` of a bearer token and ``alice@INTRANET.EXAMPLE`` of
     Kerberos are one user. Other names are taken as `by_name` takes them.
 
     Args:
@@ -169,6 +167,11 @@ def by_windows_account(*realms: str | WindowsRealm) -> UserIdProvider:
         return canonical_user_id(principal.name) if identity is None else identity.user_id
 
     return by_this_account
+
+
+def _check_name(value: object, form: re.Pattern[str], what: str) -> None:
+    if not isinstance(value, str) or not form.fullmatch(value):
+        raise ConfigurationError(f"realms=…: {value!r} is not {what}")
 
 
 def _add(table: dict[str, WindowsRealm], name: str, realm: WindowsRealm) -> None:

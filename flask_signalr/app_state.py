@@ -3,6 +3,9 @@
 from collections.abc import Mapping
 from typing import Any, cast
 
+from flask import Flask
+
+from flask_signalr.auth.scheme import AuthScheme
 from flask_signalr.config import Settings
 from flask_signalr.errors import HubNotFound
 from flask_signalr.hub import MountedHub
@@ -13,6 +16,7 @@ class AppState:
     """``app.extensions["signalr"]``.
 
     Args:
+        app: The app.
         settings: What the app's configuration holds.
         declarations: The keywords of every declared hub, by its name; hubs may be added at any time.
         defaults: The keywords of ``SignalR(…)``.
@@ -25,12 +29,27 @@ class AppState:
         ConfigurationError: A value cannot be used.
     """
 
-    def __init__(self, settings: Settings, declarations: Mapping[str, HubKeywords], defaults: HubKeywords) -> None:
+    def __init__(
+        self, app: Flask, settings: Settings, declarations: Mapping[str, HubKeywords], defaults: HubKeywords
+    ) -> None:
         self.settings = settings
+        self._app = app
+        self._schemes: list[AuthScheme] = []
         self._declarations = declarations
         self._defaults = defaults
         self._mounted: dict[str, MountedHub] = {}
         self.options = self._options({})
+
+    def init_schemes(self, keywords: HubKeywords) -> None:
+        """Let the auth schemes in these keywords check the app, each the first time that it is seen.
+
+        Raises:
+            ConfigurationError: One of them cannot work in it.
+        """
+        for scheme in keywords.get("auth", ()):
+            if not any(scheme is known for known in self._schemes):
+                scheme.init_app(self._app)
+                self._schemes.append(scheme)
 
     def hub(self, name: str) -> MountedHub:
         """Return a hub as it is in this app.

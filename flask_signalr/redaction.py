@@ -21,6 +21,7 @@ URL_LOGGERS = (
     "granian.access",
     "aiohttp.access",
     "flask_signalr.auth.key_set",
+    "flask_signalr.auth.windows",
     "flask_signalr.config",
     "flask_signalr.emulator",
     "flask_signalr.emulator.http",

@@ -1,6 +1,7 @@
 """What the extension keeps for one app."""
 
 import pytest
+from flask import Flask
 
 from flask_signalr import CookieAuth, HubNotFound
 from flask_signalr.app_state import AppState
@@ -14,7 +15,7 @@ SETTINGS = Settings.from_config(
 
 
 def state_with(declarations: dict[str, HubKeywords], defaults: HubKeywords | None = None) -> AppState:
-    return AppState(SETTINGS, declarations, defaults or {})
+    return AppState(Flask(__name__), SETTINGS, declarations, defaults or {})
 
 
 def test_a_hub_is_made_once() -> None:
@@ -78,7 +79,7 @@ def test_apps_of_one_extension_share_declarations_and_nothing_else() -> None:
     declarations: dict[str, HubKeywords] = {"chat": {}}
     other = Settings.from_config({"SIGNALR_CONNECTION_STRING": OTHER_CONNECTION_STRING})
 
-    one, two = AppState(SETTINGS, declarations, {}), AppState(other, declarations, {})
+    one, two = (AppState(Flask(__name__), settings, declarations, {}) for settings in (SETTINGS, other))
 
     assert one.hub("chat") is not two.hub("chat")
     assert one.hub("chat").settings is SETTINGS

@@ -16,6 +16,9 @@ logger = logging.getLogger("flask_signalr.auth.windows")
 IdentityMapper = Callable[[WindowsIdentity], Principal | None]
 """Makes the principal of an account; ``None`` refuses it. The principal never outlives the account's ticket."""
 
+PEOPLE: tuple[AccountKind, ...] = ("person",)
+"""The accounts that may sign on unless others are named."""
+
 
 def windows_principal(identity: WindowsIdentity) -> Principal:
     r"""Return the principal of an account, named by its UPN.

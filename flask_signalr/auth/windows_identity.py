@@ -9,7 +9,7 @@ from flask_signalr.errors import ConfigurationError
 from flask_signalr.principal import Principal, UserIdProvider, canonical_user_id
 
 AccountKind = Literal["person", "service", "machine"]
-"""What signs on: a ``person``, a ``service`` (named in parts: ``HTTP/web``), or a ``machine`` (its name ends in ``$``)."""
+"""What signs on: a ``person``, a ``service`` (its name has parts: ``HTTP/web``), a ``machine`` (its name ends in $)."""
 
 MAX_LENGTH = 512
 """Characters of the longest account that is looked at: Active Directory's names have 256 and its realms 255 at most."""
@@ -111,6 +111,11 @@ class Realms:
                 _add(self._by_domain, realm.domain, realm)
         if not self._by_name:
             raise ConfigurationError("realms=[]: nobody could sign on; name a realm, as realms=['INTRANET.EXAMPLE']")
+
+    @property
+    def have_domains(self) -> bool:
+        """Whether the NetBIOS name of every realm is known."""
+        return len(self._by_domain) == len(self._by_name)
 
     def of_principal(
         self, text: str, protocol: str = "Kerberos", expires_at: int | None = None

@@ -20,6 +20,7 @@ URL_LOGGERS = (
     "gunicorn.error",
     "granian.access",
     "aiohttp.access",
+    "flask_signalr.auth.frontend",
     "flask_signalr.auth.key_set",
     "flask_signalr.auth.windows",
     "flask_signalr.config",

@@ -127,7 +127,7 @@ class Realms:
         """
         match = _PRINCIPAL.fullmatch(text) if len(text) <= MAX_LENGTH else None
         realm = self._by_name.get(_fold(match[2])) if match else None
-        if match is None or realm is None:
+        if match is None or realm is None or realm.name != match[2]:  # to Kerberos, another case is another realm
             return None
         parts = _parts(match[1])
         if not all(map(_is_plain, parts)):

@@ -493,13 +493,13 @@ def test_a_keytab_without_a_web_service_stops_init_app(intranet: Intranet, monke
 
 
 def test_a_pin_that_is_not_in_the_keytab_stops_init_app(intranet: Intranet) -> None:
-    with pytest.raises(ConfigurationError, match="the keytab has only HTTP/localhost, HTTP/other.localhost"):
+    with pytest.raises(ConfigurationError, match=r"the keytab has only HTTP/localhost, HTTP/other\.localhost"):
         mount(WindowsAuth(service_principal="HTTP/typo.localhost"))
 
 
 @pytest.mark.parametrize("package", ["spnego", "gssapi", "krb5"])
 def test_a_missing_package_stops_configuration(monkeypatch: pytest.MonkeyPatch, package: str) -> None:
-    """pyspnego alone would say so at the first sign-on."""
+    """Else pyspnego would say so at the first sign-on."""
     monkeypatch.setitem(sys.modules, package, None)
 
     with pytest.raises(MissingExtra, match=r"flask-signalr\[windows\]"):

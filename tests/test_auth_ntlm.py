@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from flask_signalr import ConfigurationError
-from flask_signalr.auth.kerberos_acceptor import SignOnRefused
+from flask_signalr.auth.kerberos_acceptor import SignOnIncomplete, SignOnRefused
 from flask_signalr.auth.ntlm import CAPACITY, COOKIE, LIFETIME, Handshakes, is_other_mechanism, is_second_token
 from flask_signalr.auth.windows_identity import WindowsRealm
 from tests.apps import service_claims
@@ -225,3 +225,35 @@ def test_a_handshake_that_goes_on_and_on_is_refused() -> None:
 def test_the_mechanism_stands_near_the_beginning(token: bytes, other: bool, second: bool) -> None:
     assert is_other_mechanism(token) is other
     assert is_second_token(token) is second
+
+
+KERBEROS = "1.2.840.113554.1.2.2"
+NTLM_SPELT_AS_OID = "1.38.84.76.77.83.83.80.1"
+"""Its bytes are those that NTLM's messages begin with, but for the last."""
+
+
+@pytest.mark.usefixtures("users")
+def test_kerberos_that_looks_like_ntlm_is_refused(intranet: Intranet) -> None:
+    """By another way in than its own it would miss the check of whom its ticket is for."""
+    from spnego._spnego import NegTokenInit
+
+    ticket = base64.b64decode(intranet.token(protocol="kerberos"))
+    offer = NegTokenInit([KERBEROS, NTLM_SPELT_AS_OID], mech_token=ticket).pack()
+    disguised = offer.replace(b"NTLMSSP\1", b"NTLMSSP\0")
+
+    assert is_other_mechanism(disguised)
+    assert send(windows_app([INTRANET]).test_client(), disguised).status_code == 403
+    assert send(windows_app([INTRANET], ntlm=True).test_client(), disguised).status_code == 401
+
+
+@pytest.mark.usefixtures("users")
+def test_a_handshake_that_turns_into_kerberos_is_refused(intranet: Intranet) -> None:
+    """For the same reason."""
+    from spnego._spnego import NegTokenInit, NegTokenResp
+
+    handshakes = Handshakes()
+    handshake, _ = handshakes.begin(NegTokenInit([KERBEROS]).pack())
+    ticket = base64.b64decode(intranet.token(protocol="kerberos"))
+
+    with pytest.raises(SignOnIncomplete):
+        handshakes.finish(handshake, NegTokenResp(response_token=ticket).pack())

@@ -29,6 +29,8 @@ from tests.intranet import (
 )
 from tests.kdc import Kdc, environment
 
+pytestmark = pytest.mark.usefixtures("intranet")
+
 LOGGER = "flask_signalr.auth.windows"
 
 

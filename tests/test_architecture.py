@@ -39,6 +39,7 @@ RINGS = {
     "app_state": 2,
     "auth": 2,
     "cli": 2,
+    "client": 2,
     "config": 2,
     "emulator": 2,
     "extension": 2,
@@ -72,7 +73,7 @@ CLOCKS_AND_IO = {
     "urllib.request",
 }
 CLOCK_CALLS = {"now", "utcnow", "today"}
-EXTRAS = {"aiohttp", "cryptography", "flask_login", "spnego", "urllib3"}
+EXTRAS = {"aiohttp", "cryptography", "flask_login", "gssapi", "krb5", "requests", "spnego", "urllib3"}
 MODULE_LINES = 280
 FUNCTION_LINES = 50
 

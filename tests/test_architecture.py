@@ -34,6 +34,7 @@ RINGS = {
     "emulator.settings": 1,
     "emulator.tokens": 1,
     "negotiation": 1,
+    "hosts": 1,
     "redaction": 1,
     "answer": 2,
     "app_state": 2,
@@ -47,6 +48,7 @@ RINGS = {
     "hub_options": 2,
     "origins": 2,
     "testing": 2,
+    "trace": 2,
     "views": 2,
     "": 2,
 }

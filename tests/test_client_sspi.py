@@ -1,5 +1,6 @@
 """Sign-on by SSPI: requests-negotiate-sspi's own code over a stand-in for Windows, which uses a real Kerberos realm."""
 
+import socket
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -204,7 +205,7 @@ def test_an_app_that_goes_away_meanwhile_is_an_error_of_requests(server: Documen
     def break_off(handler: Any) -> None:
         if "Authorization" in handler.headers:
             handler.close_connection = True
-            handler.connection.close()
+            handler.connection.shutdown(socket.SHUT_RDWR)
         else:
             answer(handler, b"", 401, WWW_Authenticate="Negotiate")
 

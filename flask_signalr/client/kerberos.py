@@ -66,7 +66,11 @@ class KerberosSignOn(AuthBase):
                 return
         except ValueError:  # what requests makes of it gets no token
             return
-        headers["Authorization"] = self._authorization(target)
+        try:
+            headers["Authorization"] = self._authorization(target)
+        except SignOnFailed:
+            response.close()  # nobody else gets hold of it
+            raise
 
     def _authorization(self, url: str | None) -> str:
         host = self.account.host_for(url)

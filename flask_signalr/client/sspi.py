@@ -81,8 +81,19 @@ class _Challenged:
         """
         self.has_left = self.has_left or _REDIRECTS.should_strip_auth(self.url, response.url)
         # The package would also answer a challenge of NTLM alone, which proves the password to whoever asks.
-        if self.has_left or "negotiate" not in response.headers.get("WWW-Authenticate", "").lower():
+        offered = response.headers.get("WWW-Authenticate", "").lower()
+        if self.has_left or response.status_code != 401 or "negotiate" not in offered:
             return None
+        adapter = _RememberingAdapter(response.connection)
+        response.connection = adapter  # type: ignore[assignment] # as much of one as the package uses
+        try:
+            return self._answered(response, options)
+        except SignOnFailed:
+            for each in (response, *adapter.answers):
+                each.close()
+            raise
+
+    def _answered(self, response: Response, options: dict[str, Any]) -> Response | None:
         if not _can_be_sent_again(response.request.body):
             raise SignOnFailed(
                 f"cannot sign on to {self.service}: the body was read while the request was sent without a sign-on, "
@@ -109,6 +120,24 @@ class _Challenged:
         return SignOnFailed(
             f"cannot sign on to {self.service}: {text} ({function}, 0x{number:08X})" + (f"; {remedy}" if remedy else "")
         )
+
+
+class _RememberingAdapter:
+    """An adapter of requests that remembers what was answered, so that it can be closed.
+
+    Args:
+        adapter: The real one.
+    """
+
+    def __init__(self, adapter: Any) -> None:
+        self._adapter = adapter
+        self.answers: list[Response] = []
+
+    def send(self, request: PreparedRequest, **options: Any) -> Response:
+        """Return the answer to a request."""
+        answer: Response = self._adapter.send(request, **options)
+        self.answers.append(answer)
+        return answer
 
 
 def _can_be_sent_again(body: Any) -> bool:

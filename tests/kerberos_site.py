@@ -33,7 +33,7 @@ class KerberosSite:
 
 @contextmanager
 def kerberos_site() -> Iterator[KerberosSite]:
-    """Run an app with pages ``/echo``, ``/go?to=URL`` and ``/round``, which redirect, and ``/never``, which is closed."""
+    """Run an app: ``/echo``; ``/go?to=URL`` and ``/round``, which redirect; ``/never``, where nobody gets in."""
     app = Flask(__name__)
     site: list[KerberosSite] = []
 

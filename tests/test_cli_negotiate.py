@@ -10,38 +10,32 @@ from pathlib import Path
 
 import pytest
 
-from flask_signalr import SignalR
-from flask_signalr.auth.windows import WindowsAuth
+from flask_signalr import SignalR, WindowsAuth
 from flask_signalr.cli import main
-from flask_signalr.emulator import Emulator
 from tests.apps import create_app
 from tests.document_server import DocumentServer, answer
 from tests.intranet import Intranet
 from tests.kdc import environment
-from tests.live import ADA, Site, live_emulator, live_site, serving
+from tests.live import ADA, Site, live_emulator, live_site, serving, with_another_key
 
 ROOT = Path(__file__).parent.parent
 
 
-@pytest.fixture(scope="module")
-def emulator() -> Iterator[Emulator]:
-    with live_emulator() as running:
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    with live_site(tmp_path / "record") as running:
         yield running
 
 
 @pytest.fixture
-def site(emulator: Emulator, tmp_path: Path) -> Iterator[Site]:
-    with live_site(emulator.connection_string, tmp_path / "record") as running:
-        yield running
-
-
-@pytest.fixture
-def intranet_url(intranet: Intranet, emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def intranet_url(intranet: Intranet) -> Iterator[str]:
     """The URL of a hub in the intranet; this process runs for nobody yet."""
     signalr = SignalR(auth=[WindowsAuth()])
     signalr.hub("chat")
-    with serving(create_app(signalr, SIGNALR_CONNECTION_STRING=emulator.connection_string)) as url:
-        yield f"{url.replace('127.0.0.1', 'localhost')}/chat"
+    with live_emulator() as emulator:
+        app = create_app(signalr, SIGNALR_CONNECTION_STRING=emulator.connection_string)
+        with serving(app) as url:
+            yield f"{url.replace('127.0.0.1', 'localhost')}/chat"
 
 
 def negotiate(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -99,16 +93,9 @@ def test_an_account_that_may_not_connect_is_told_so(
     assert "A client cannot connect: the app answers 403: " in capsys.readouterr().out
 
 
-def test_the_wrong_keys_are_found_at_the_service(
-    intranet: Intranet, emulator: Emulator, capsys: pytest.CaptureFixture[str]
-) -> None:
-    signalr = SignalR()
-    signalr.hub("chat", allow_anonymous=True)
-    key = emulator.settings.access_keys[0]
-    with serving(
-        create_app(signalr, SIGNALR_CONNECTION_STRING=emulator.connection_string.replace(key, "x" * 40))
-    ) as url:
-        code = main(["negotiate", f"{url}/chat"])
+def test_the_wrong_keys_are_found_at_the_service(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with live_site(tmp_path / "record", change_key=with_another_key) as site:
+        code = main(["negotiate", site.hub("open")])
 
     output = capsys.readouterr().out
     assert code == 1

@@ -6,7 +6,9 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,8 +19,13 @@ from tests.document_server import DocumentServer, answer
 from tests.intranet import Intranet
 from tests.kdc import environment
 from tests.live import ADA, Site, live_emulator, live_site, serving, with_another_key
+from tests.windows_sspi import windows_modules
 
 ROOT = Path(__file__).parent.parent
+
+requires_sspi = pytest.mark.skipif(
+    find_spec("requests_negotiate_sspi") is None, reason="tests of requests-negotiate-sspi: it is missing"
+)
 
 
 @pytest.fixture
@@ -73,6 +80,40 @@ def test_a_windows_user_sees_each_step_and_no_token(intranet: Intranet, intranet
     assert done.stdout.endswith("\nA client can connect.\n")
     assert "eyJ" not in done.stdout
     assert "Negotiate YI" not in done.stdout
+
+
+@requires_sspi
+def test_on_windows_sspi_signs_on(intranet: Intranet, intranet_url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """With requests-negotiate-sspi over a stand-in for Windows."""
+    with environment({"KRB5CCNAME": intranet.caches["alice"]}), windows_modules():
+        code = main(["negotiate", intranet_url, "--windows"])
+
+    assert code == 0
+    assert "asrs.s.uid  alice@intranet.test" in capsys.readouterr().out
+
+
+@requires_sspi
+def test_an_app_that_echoes_what_sspi_sent_gets_it_redacted(
+    intranet: Intranet, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The token was made after the request was handed to requests."""
+    brought: list[str] = []
+
+    def echo(handler: Any) -> None:
+        if "Authorization" not in handler.headers:
+            answer(handler, b"", 401, WWW_Authenticate="Negotiate")
+        else:
+            brought.append(str(handler.headers["Authorization"]).split()[1])
+            answer(handler, f"you brought {brought[-1]}".encode(), 403)
+
+    with DocumentServer() as server, environment({"KRB5CCNAME": intranet.caches["alice"]}), windows_modules():
+        server.documents["/chat/negotiate?negotiateVersion=1"] = echo
+        code = main(["negotiate", f"http://localhost:{server.port}/chat", "--windows"])
+
+    output = capsys.readouterr().out
+    assert code == 1
+    assert "the app answers 403: you brought [redacted]\n" in output
+    assert brought[0][:30] not in output
 
 
 def test_a_machine_without_a_ticket_is_told_so(intranet_url: str, capsys: pytest.CaptureFixture[str]) -> None:

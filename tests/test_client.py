@@ -222,6 +222,18 @@ def test_a_redirect_to_another_origin_gets_no_token(
     assert_nothing_leaked(elsewhere)
 
 
+def test_another_origin_that_redirects_within_itself_gets_no_token(
+    alice: Intranet, site: KerberosSite, elsewhere: DocumentServer
+) -> None:
+    """Its second redirect stays where it is, and nobody has signed on there."""
+    elsewhere.documents["/first"] = lambda handler: answer(handler, b"", 307, Location="/")
+
+    get(site.url(f"/go?to=http://localhost:{elsewhere.port}/first"))
+
+    assert elsewhere.requested == ["/first", "/"]
+    assert_nothing_leaked(elsewhere)
+
+
 @pytest.mark.parametrize("path", ["//{server}/", "http://localhost\\@{server}/", "http://localhost@{server}/"])
 def test_a_redirect_that_looks_like_home_gets_no_token(alice: Intranet, elsewhere: DocumentServer, path: str) -> None:
     """Locations that one reader takes for another host than the next reader does."""

@@ -280,3 +280,16 @@ def test_what_the_request_brings_is_kept_secret(server: DocumentServer) -> None:
     Caller(transcript, LONGEST_WAIT).post(f"{server.url}/", bring)
 
     assert transcript.shown("you sent dGhlLXRva2Vu") == "you sent [redacted]"
+
+
+def test_a_token_in_a_broken_answer_is_not_shown() -> None:
+    """What cannot be read as HTTP is quoted in the reason."""
+
+    def bring(request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = "Negotiate dGhlLXRva2Vu"
+        return request
+
+    with speaking(saying(b"you sent dGhlLXRva2Vu\r\n\r\n")) as url:
+        stopped = refusal(url, auth=bring)
+
+    assert stopped.reason == "no answer: you sent [redacted]"

@@ -430,6 +430,23 @@ def test_servers_that_echo_every_secret_get_them_redacted(app: DocumentServer, s
         assert secret not in told
 
 
+def test_a_signature_alone_is_redacted_too(app: DocumentServer, service: DocumentServer) -> None:
+    """The claims are shown, so with the signature anybody could put the token together."""
+    given = negotiation(service)
+    signature = given["accessToken"].rpartition(".")[2]
+    given["url"] += f"&trace={signature}"
+    app.documents[NEGOTIATE] = for_the_signed_in(given)
+    service.documents[f"/client/negotiate?hub=chat&trace={signature}&negotiateVersion=1"] = refusing(
+        403, f"not {signature} and not {CALLERS_TOKEN.rpartition('.')[2]}".encode()
+    )
+
+    told, stopped = trace(f"{app.url}/chat", bearer())
+
+    assert stopped is not None
+    assert stopped.reason == "the service answers 403: not [redacted] and not [redacted]"
+    assert signature not in told
+
+
 def test_the_secret_of_the_connection_is_not_shown(app: DocumentServer) -> None:
     app.documents[NEGOTIATE] = READY
 

@@ -8,7 +8,6 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import UTC
 from email.utils import parsedate_to_datetime
-from http.cookiejar import DefaultCookiePolicy
 from typing import TypeVar
 
 import requests
@@ -95,7 +94,6 @@ class Caller:
         begun = time.monotonic()
         with _OneRequest() as session:
             session.headers.update(_HEADERS)
-            session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
             with session.post(url, auth=bring, allow_redirects=False, stream=True, timeout=self.timeout) as response:
                 for each in (*response.history, response):  # sign-on may have taken several
                     self._keep_secret(each.request)

@@ -2,6 +2,7 @@
 
 import io
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -306,6 +307,19 @@ def test_a_server_that_never_answers_does_not_keep_the_command_from_ending() -> 
     assert (
         "A client cannot connect: no complete answer within 0.3 s\nWhat to do: --timeout waits longer\n" in done.stdout
     )
+
+
+def test_ctrl_c_ends_it_without_a_traceback() -> None:
+    program = "import sys; from flask_signalr.cli import main; sys.exit(main())"
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        command = [sys.executable, "-c", program, "negotiate", f"http://127.0.0.1:{listening.getsockname()[1]}/chat"]
+        with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+            connection, _ = listening.accept()  # the command waits for the answer from now on
+            with connection:
+                process.send_signal(signal.SIGINT)
+                _, errors = process.communicate()
+
+    assert (process.returncode, errors) == (130, "")
 
 
 def test_a_terminal_without_those_letters_still_gets_the_answer() -> None:

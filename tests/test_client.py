@@ -172,6 +172,30 @@ def test_a_wrong_password_is_not_shown(intranet: Intranet, site: KerberosSite) -
     assert site.asked == {}
 
 
+def test_a_ticket_that_ends_meanwhile_is_told_of(alice: Intranet, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between the first request and the one that it is redirected to."""
+
+    def sign_out(handler: Any) -> None:
+        monkeypatch.setenv("KRB5CCNAME", alice.kdc.environment["KRB5CCNAME"])
+        answer(handler, b"", 307, Location="/there")
+
+    with DocumentServer() as server:
+        server.documents["/"] = sign_out
+
+        with pytest.raises(SignOnFailed, match="No Kerberos credentials available"):
+            get(f"http://localhost:{server.port}/")
+
+    assert server.requested == ["/"]
+
+
+def test_a_url_without_a_host_is_refused(intranet: Intranet) -> None:
+    """Adapters for other schemes than http have such."""
+    request = requests.PreparedRequest()
+
+    with pytest.raises(SignOnFailed, match="there is no host to sign on to"):
+        sign_on()(request)
+
+
 def test_a_ticket_for_another_service_is_the_apps_to_refuse(alice: Intranet, site: KerberosSite) -> None:
     """The caller gets the answer as it is."""
     alice.kdc.add_service("HTTP/neighbour.localhost")

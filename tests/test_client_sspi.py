@@ -1,6 +1,7 @@
 """Sign-on by SSPI: requests-negotiate-sspi's own code over a stand-in for Windows, which uses a real Kerberos realm."""
 
 import socket
+import sys
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -167,6 +168,14 @@ def test_an_error_before_the_handshake_is_a_sentence_too(site: KerberosSite) -> 
 
     assert "(AcquireCredentialsHandle, 0x8009030E)" in str(caught.value)
     assert "not-the-password" not in str(caught.value) + repr(auth)
+
+
+def test_a_fault_of_another_kind_is_not_dressed_up(site: KerberosSite, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only what Windows said is made a sentence of; the rest is a bug that somebody has to see."""
+    monkeypatch.setattr(sys.modules["win32security"], "QuerySecurityPackageInfo", lambda: None)
+
+    with pytest.raises(TypeError, match="positional argument"):
+        get(site.url("/echo"))
 
 
 def test_a_body_that_can_be_read_once_is_not_sent_empty(site: KerberosSite) -> None:

@@ -9,8 +9,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from flask_signalr.auth.bearer import BearerAuth, ToPrincipal
     from flask_signalr.auth.cookie import CookieAuth, user_principal
+    from flask_signalr.auth.frontend import FrontEndAuth
     from flask_signalr.auth.key_set import KeyFetching
     from flask_signalr.auth.scheme import AuthScheme
+    from flask_signalr.auth.windows import WindowsAuth
+    from flask_signalr.auth.windows_accounts import windows_principal
+    from flask_signalr.auth.windows_identity import WindowsIdentity, WindowsRealm, by_windows_account
+    from flask_signalr.auth.windows_roles import RolesProvider, static_roles
     from flask_signalr.claims import Claims
     from flask_signalr.endpoints import EndpointRouter, ServiceEndpoint
     from flask_signalr.errors import (
@@ -71,6 +76,7 @@ __all__ = [
     "CookieAuth",
     "EmulatorUnavailable",
     "EndpointRouter",
+    "FrontEndAuth",
     "HideTokens",
     "Hub",
     "HubNotFound",
@@ -85,6 +91,7 @@ __all__ = [
     "Principal",
     "ProtocolError",
     "RedactTokens",
+    "RolesProvider",
     "ServiceEndpoint",
     "SignalR",
     "SignalRError",
@@ -92,23 +99,34 @@ __all__ = [
     "TokenOptions",
     "Unavailable",
     "UserIdProvider",
+    "WindowsAuth",
+    "WindowsIdentity",
+    "WindowsRealm",
     "by_claim",
     "by_email",
     "by_name",
+    "by_windows_account",
     "canonical_user_id",
     "everything",
     "nothing",
     "only",
     "redact_logs",
     "rename",
+    "static_roles",
     "user_principal",
+    "windows_principal",
 ]
 
 _HOMES = {
     "auth.bearer": "BearerAuth ToPrincipal",
     "auth.cookie": "CookieAuth user_principal",
+    "auth.frontend": "FrontEndAuth",
     "auth.key_set": "KeyFetching",
     "auth.scheme": "AuthScheme",
+    "auth.windows": "WindowsAuth",
+    "auth.windows_accounts": "windows_principal",
+    "auth.windows_identity": "WindowsIdentity WindowsRealm by_windows_account",
+    "auth.windows_roles": "RolesProvider static_roles",
     "claims": "Claims",
     "endpoints": "EndpointRouter ServiceEndpoint",
     "errors": "AccessTokenRefused AccessTokenTooLong AuthenticationFailed AuthorizationDenied BadRequest "

@@ -6,6 +6,7 @@ from typing import Any, cast
 
 from flask import Flask
 
+from flask_signalr.auth.scheme import AuthScheme
 from flask_signalr.config import Settings
 from flask_signalr.errors import HubNotFound
 from flask_signalr.hub import MountedHub
@@ -34,10 +35,22 @@ class AppState:
     ) -> None:
         self.settings = settings
         self._app = app
+        self._schemes: list[AuthScheme] = []
         self._declarations = declarations
         self._defaults = defaults
         self._mounted: dict[str, MountedHub] = {}
         self.options = self._options({})
+
+    def init_schemes(self, keywords: HubKeywords) -> None:
+        """Let the auth schemes in these keywords check the app, each the first time that it is seen.
+
+        Raises:
+            ConfigurationError: One of them cannot work in it.
+        """
+        for scheme in keywords.get("auth", ()):
+            if not any(scheme is known for known in self._schemes):
+                scheme.init_app(self._app)
+                self._schemes.append(scheme)
 
     def hub(self, name: str) -> MountedHub:
         """Return a hub as it is in this app.

@@ -16,6 +16,7 @@
     ├── ProtocolError               bytes or a message that the hub protocol does not allow        400
     ├── AccessTokenTooLong          the claims do not fit into a service token                     413
     ├── NegotiationRefused          the app refused a negotiate (`flask_signalr.testing`)
+    ├── SignOnFailed                this machine cannot sign on to an app (`flask_signalr.client`)
     ├── EmulatorUnavailable         the emulator cannot listen where it was told to
     └── Unavailable                 something that the answer depends on is down                   503
         ├── IdentityProviderUnavailable
@@ -166,6 +167,10 @@ class NegotiationRefused(SignalRError):
         super().__init__(f"negotiate was answered {status}: {error}")
         self.status = status
         self.error = error
+
+
+class SignOnFailed(SignalRError):
+    """This machine cannot sign on to an app; the text says why and what to do."""
 
 
 class EmulatorUnavailable(SignalRError):

@@ -49,8 +49,8 @@ class SignalR:
             **options: What this hub has other than the defaults; see `HubOptions`.
 
         Raises:
-            ConfigurationError: The name is invalid or taken (the service knows no case), or an option's value cannot
-                be used.
+            ConfigurationError: The name is invalid or taken (the service knows no case), an option's value cannot be
+                used, or one of its auth schemes cannot work in an app that this object is mounted in.
         """
         if not _is_hub_name(name):
             raise ConfigurationError(
@@ -58,7 +58,10 @@ class SignalR:
             )
         if name.lower() in map(str.lower, self._hubs):
             raise ConfigurationError(f"hub {name!r} is declared twice; the service knows no upper and lower case")
-        self._hubs[name] = check_keywords(options)
+        checked = check_keywords(options)
+        for state in self._states:
+            state.init_schemes(checked)
+        self._hubs[name] = checked
         return Hub(name, self._mounted)
 
     def init_app(self, app: Flask, **mount: Any) -> None:
@@ -69,11 +72,14 @@ class SignalR:
             **mount: Options of Flask's ``register_blueprint``, such as ``url_prefix="/realtime"``.
 
         Raises:
-            ConfigurationError: A ``SIGNALR_*`` key is missing or malformed, or the app has a `SignalR` already.
+            ConfigurationError: A ``SIGNALR_*`` key is missing or malformed, the app has a `SignalR` already, or an auth
+                scheme cannot work in it.
         """
         if "signalr" in app.extensions:
             raise ConfigurationError("this app has a SignalR already: one object declares all of its hubs")
         state = AppState(app, Settings.from_config(app.config), self._hubs, self._defaults)
+        for keywords in (self._defaults, *self._hubs.values()):
+            state.init_schemes(keywords)
         app.register_blueprint(self.blueprint, **mount)
         app.extensions["signalr"] = state
         redact_logs()

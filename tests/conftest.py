@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Playwright, expect, sync_playwright
 
+from tests import kdc
+from tests.intranet import Intranet, running_intranet
 from tests.oidc import OidcProvider, missing_requirement
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -82,3 +84,20 @@ def other_oidc_provider() -> Iterator[OidcProvider]:
 def own_oidc_provider() -> Iterator[OidcProvider]:
     """Return a provider of the test's own, which it may change and stop."""
     yield from _provider()
+
+
+@pytest.fixture(scope="session")
+def _running_intranet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Intranet]:
+    missing = kdc.missing_requirement()
+    if missing is not None:
+        pytest.skip(f"tests in a real Kerberos realm: {missing}")
+    with running_intranet(tmp_path_factory.mktemp("intranet")) as intranet:
+        yield intranet
+
+
+@pytest.fixture
+def intranet(_running_intranet: Intranet, monkeypatch: pytest.MonkeyPatch) -> Intranet:
+    """Return a Kerberos realm that this process is a service of, for the time of a test."""
+    for name, value in _running_intranet.environment.items():
+        monkeypatch.setenv(name, value)
+    return _running_intranet

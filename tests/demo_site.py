@@ -1,7 +1,6 @@
 """The demo over real sockets, and a page of another origin, for tests with a browser in front of them."""
 
 import socket
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,12 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from flask import Flask, send_file
-from werkzeug.serving import make_server
 
 from demo.app import DEFAULTS, create_app
 from flask_signalr import AuthScheme, ServiceEndpoint
 from flask_signalr.emulator import Emulator
-from tests.live import Negotiation, Recorder, Rest, read_record
+from tests.live import Negotiation, Recorder, Rest, read_record, serving
 
 ADA, BOB, EVE = "ada@example.org", "bob@example.org", "eve@example.org"
 CLIENT = Path(DEFAULTS["DEMO_CLIENT"])
@@ -81,20 +79,6 @@ def other_site() -> Iterator[str]:
 
     with serving(app) as url:
         yield url
-
-
-@contextmanager
-def serving(app: Flask) -> Iterator[str]:
-    """Serve an app on a free port, in threads; yield its base URL, without a slash at the end."""
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 @contextmanager

@@ -244,15 +244,22 @@ def live_site(
     """
     with live_emulator(clock) as emulator:
         config = live_config(change_key(emulator.connection_string), record)
-        server = make_server("127.0.0.1", 0, create_app(config), threaded=True)
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield Site(f"http://127.0.0.1:{server.server_port}", config, emulator)
-        finally:
-            server.shutdown()
-            thread.join()
-            server.server_close()
+        with serving(create_app(config)) as url:
+            yield Site(url, config, emulator)
+
+
+@contextmanager
+def serving(app: Flask) -> Iterator[str]:
+    """Run an app on werkzeug's server in threads, and yield its base URL."""
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 def with_another_key(connection_string: str) -> str:

@@ -7,10 +7,11 @@ from typing import Any
 
 import jwt
 import pytest
-from flask import Flask
+from flask import Flask, Request
 from werkzeug.test import TestResponse
 
 from flask_signalr import (
+    AuthScheme,
     CookieAuth,
     EndpointRouter,
     Principal,
@@ -392,3 +393,56 @@ def test_changing_a_list_after_the_declaration_changes_nothing() -> None:
     answers = [negotiate(create_app(signalr), headers={"Origin": origin}) for origin in origins]
 
     assert [answer.status_code for answer in answers] == [401, 403]
+
+
+class Remembers(AuthScheme):
+    """A scheme that remembers the apps that it was set up for, and refuses some."""
+
+    def __init__(self, *refused: Flask) -> None:
+        self.apps: list[Flask] = []
+        self._refused = refused
+
+    def init_app(self, app: Flask) -> None:
+        if app in self._refused:
+            raise ConfigurationError("this app will not do")
+        self.apps.append(app)
+
+    def authenticate(self, request: Request) -> None:
+        return None
+
+
+def test_each_scheme_is_set_up_once_for_each_app() -> None:
+    """Those of the defaults, of a hub, and of a hub that is declared later."""
+    default, own, later = Remembers(), Remembers(), Remembers()
+    signalr = SignalR(auth=[default, own])
+    signalr.hub("chat", auth=[own, default])
+    apps = [create_app(signalr), create_app(signalr)]
+
+    signalr.hub("later", auth=[later, own])
+
+    assert default.apps == own.apps == apps
+    assert sorted(map(id, later.apps)) == sorted(map(id, apps))
+
+
+def test_a_scheme_that_cannot_work_stops_init_app_and_leaves_the_app_as_it_was() -> None:
+    app = Flask(__name__)
+    app.config["SIGNALR_CONNECTION_STRING"] = CONNECTION_STRING
+    signalr = SignalR()
+    signalr.hub("chat", auth=[Remembers(app)])
+
+    with pytest.raises(ConfigurationError, match="will not do"):
+        signalr.init_app(app)
+
+    assert not app.blueprints
+    assert "signalr" not in app.extensions
+
+
+def test_a_scheme_that_cannot_work_stops_the_declaration_of_its_hub() -> None:
+    app = create_app()
+    signalr = SignalR(app)
+
+    with pytest.raises(ConfigurationError, match="will not do"):
+        signalr.hub("chat", auth=[Remembers(app)])
+
+    signalr.hub("chat", allow_anonymous=True)
+    assert negotiate(app).status_code == 200

@@ -1,17 +1,16 @@
-"""The command ``flask-signalr``."""
+"""``flask-signalr emulator``: the service on this machine."""
 
 import argparse
 import asyncio
+import contextlib
 import logging
 import signal
 import sys
-from collections.abc import Sequence
 
 from flask_signalr import emulator
 from flask_signalr.emulator import DEVELOPMENT_KEY, EmulatorSettings
-from flask_signalr.errors import ConfigurationError, EmulatorUnavailable
 
-_EMULATOR_HELP = """\
+_DESCRIPTION = """\
 Run an emulator of Azure SignalR Service in Serverless mode on this machine.
 
 Start it, and give your app the connection string that it prints:
@@ -22,33 +21,12 @@ Start it, and give your app the connection string that it prints:
 """
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit code: 0 done, 1 it cannot, 2 it is not set up for that.
-
-    Args:
-        arguments: The words after the command; those of this process if ``None``.
-    """
-    options = _parser().parse_args(arguments)
-    try:
-        _run_emulator(options)
-    except ConfigurationError as exc:
-        print(f"flask-signalr: {exc}", file=sys.stderr)
-        return 2
-    except EmulatorUnavailable as exc:
-        print(f"flask-signalr: {exc}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        pass
-    return 0
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="flask-signalr", description="Azure SignalR Service for Flask.")
-    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command."""
     command = commands.add_parser(
         "emulator",
         help="run the service on this machine, for development",
-        description=_EMULATOR_HELP,
+        description=_DESCRIPTION,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     command.add_argument("--host", default="localhost", help="address or name to listen on (default: %(default)s)")
@@ -69,10 +47,17 @@ def _parser() -> argparse.ArgumentParser:
         help="host name that tokens may be made for, besides the host and the loopback names; repeatable",
     )
     command.add_argument("--quiet", action="store_true", help="do not tell what clients and apps do")
-    return parser
+    command.set_defaults(run=run)
 
 
-def _run_emulator(options: argparse.Namespace) -> None:
+def run(options: argparse.Namespace) -> int:
+    """Run the emulator until it is told to stop, and return the exit code.
+
+    Raises:
+        ConfigurationError: An option's value cannot be used.
+        MissingExtra: The extra ``emulator`` is not installed.
+        EmulatorUnavailable: It cannot listen there.
+    """
     settings = EmulatorSettings(
         host=options.host,
         port=options.port,
@@ -80,7 +65,9 @@ def _run_emulator(options: argparse.Namespace) -> None:
         audience_hosts=tuple(options.audience_host),
     )
     logging.basicConfig(level=logging.WARNING if options.quiet else logging.INFO, format="%(asctime)s %(message)s")
-    asyncio.run(_serve_until_stopped(settings))
+    with contextlib.suppress(KeyboardInterrupt):  # which is how it is stopped on Windows
+        asyncio.run(_serve_until_stopped(settings))
+    return 0
 
 
 async def _serve_until_stopped(settings: EmulatorSettings) -> None:

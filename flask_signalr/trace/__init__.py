@@ -1,0 +1,1 @@
+"""A negotiation, step by step, told to a person who wants to know where it fails."""

@@ -30,8 +30,8 @@ class SignalR:
         blueprint: The blueprint that `init_app` registers.
 
     Raises:
-        ConfigurationError: A keyword is unknown or its value cannot be used, or a ``SIGNALR_*`` key of the app is missing
-            or malformed.
+        ConfigurationError: A keyword is unknown or its value cannot be used, or a ``SIGNALR_*`` key of the app
+            is missing or malformed.
     """
 
     def __init__(self, app: Flask | None = None, **defaults: Unpack[HubKeywords]) -> None:

@@ -30,7 +30,8 @@ class SignalR:
         blueprint: The blueprint that `init_app` registers.
 
     Raises:
-        ConfigurationError: A keyword's value cannot be used, or a ``SIGNALR_*`` key of the app is missing or malformed.
+        ConfigurationError: A keyword is unknown or its value cannot be used, or a ``SIGNALR_*`` key of the app
+            is missing or malformed.
     """
 
     def __init__(self, app: Flask | None = None, **defaults: Unpack[HubKeywords]) -> None:
@@ -49,8 +50,8 @@ class SignalR:
             **options: What this hub has other than the defaults; see `HubOptions`.
 
         Raises:
-            ConfigurationError: The name is invalid or taken (the service knows no case), an option's value cannot be
-                used, or one of its auth schemes cannot work in an app that this object is mounted in.
+            ConfigurationError: The name is invalid or taken (the service knows no case), an option is unknown or its
+                value cannot be used, or one of its auth schemes cannot work in an app that this object is mounted in.
         """
         if not _is_hub_name(name):
             raise ConfigurationError(

@@ -34,7 +34,7 @@ def missing_requirement(programs: Sequence[str] = PROGRAMS, modules: Sequence[st
             return f"the program {program} is missing (Debian: krb5-kdc krb5-admin-server krb5-user faketime)"
     for module in modules:
         if find_spec(module) is None:
-            return f"the Python package {module} is missing (make test compiles it with libkrb5-dev gcc python3-dev)"
+            return f"the Python package {module} is missing: make demo-windows compiles it"
     return None
 
 
@@ -57,12 +57,18 @@ class Kdc:
         self.config = folder / "krb5.conf"
         self._profile = folder / "kdc.conf"
         self._port = 0
+        self._process: subprocess.Popen[str] | None = None
+        self._reader: threading.Thread | None = None
 
     def __enter__(self) -> Self:
         self._write_configuration()
         self._run("kdb5_util", "create", "-s", "-r", self.realm, "-P", PASSWORD)
-        while not self._started():
-            pass  # another program took the port that was free a moment ago
+        try:
+            while not self._started():
+                pass  # another program took the port that was free a moment ago
+        except BaseException:
+            self._end()
+            raise
         return self
 
     def __exit__(
@@ -150,7 +156,7 @@ class Kdc:
         with socket.create_server(("127.0.0.1", 0)) as listening:
             self._port = listening.getsockname()[1]
         self._write_configuration()
-        self._process = subprocess.Popen(  # noqa: S603 -- as above
+        process = self._process = subprocess.Popen(  # noqa: S603 -- as above
             [_path("krb5kdc"), "-n", "-r", self.realm],
             env={**os.environ, **self.environment},
             stdout=subprocess.PIPE,
@@ -158,7 +164,7 @@ class Kdc:
             text=True,
             process_group=0,  # Ctrl-C in a terminal reaches only the process that started this one, and that ends it
         )
-        output = cast("IO[str]", self._process.stdout)
+        output = cast("IO[str]", process.stdout)
         lines: list[str] = []
         for line in output:
             lines.append(line)
@@ -166,20 +172,23 @@ class Kdc:
                 self._reader = threading.Thread(target=_drain, args=[output])
                 self._reader.start()
                 return True
-        self._process.wait()
+        process.wait()
         output.close()
         if ADDRESS_IN_USE not in "".join(lines):
             raise KdcFailed(f"krb5kdc ended before it listened: {''.join(lines)}")
         return False
 
     def _end(self) -> None:
+        if self._process is None:
+            return
         self._process.terminate()
         try:
             self._process.wait(30)
         finally:
             self._process.kill()
             self._process.wait()
-            self._reader.join()
+            if self._reader is not None:
+                self._reader.join()
 
     def _write_configuration(self) -> None:
         self.config.write_text(f"""

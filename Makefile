@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test check bench lock clean kerberos chromium wrk without-npm npm-missing
+.PHONY: help demo demo-windows test check bench lock clean kerberos chromium wrk without-npm npm-missing
 
 PYTHON ?= python3
 ARGS ?=
@@ -34,13 +34,16 @@ sources := $(wildcard flask_signalr demo tests benchmarks conftest.py)
 help:
 	@echo "flask-signalr: Azure SignalR Service for Flask"
 	@echo
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s  %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s  %s\n", $$1, $$2 }' Makefile
 	@echo
 	@echo "Start with \`make demo\` and open the address that it prints; before a commit, \`make test check\`."
 	@echo "Part of the tests: make test ARGS='-k cookie'. Another Python: make clean test PYTHON=python3.12"
 
 demo: $(environment) $(demo_modules) ## the chat with its own SignalR service on this machine; Ctrl-C stops it
 	@$(python) -m demo $(ARGS)
+
+demo-windows: $(environment) $(demo_modules) kerberos ## the same in an intranet of its own: Windows sign-on, without Windows
+	@$(python) -m demo --windows $(ARGS)
 
 test: $(environment) $(clients) $(test_modules) kerberos chromium ## every test, in a real browser too
 	@echo "==> Running the tests"

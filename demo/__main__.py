@@ -1,4 +1,4 @@
-"""``python -m demo``: a SignalR service and the chat, started together; Ctrl-C stops both."""
+"""``python -m demo``: a SignalR service and the chat, started together; Ctrl-C stops them."""
 
 import argparse
 import ipaddress
@@ -10,8 +10,10 @@ from types import FrameType
 from typing import NoReturn
 
 from demo.app import create_app
+from demo.kdc import KdcFailed
 from demo.servers import ServerFailed, WebServer, free_port, start_emulator
 from demo.users import DEMO_PASSWORD, USERS
+from demo.windows import HOST, running_intranet
 from flask_signalr import ServiceEndpoint, SignalRError
 
 CONNECTION_STRING = "FLASK_SIGNALR_CONNECTION_STRING"
@@ -27,6 +29,7 @@ environment:
 examples:
   python -m demo                           the chat and its SignalR service, both on this machine
   python -m demo --host 192.168.1.20       the same for the phones in the network of that address
+  python -m demo --windows                 with an intranet, too, whose users connect without a password
 """
 
 
@@ -40,7 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("Stopped.")
         return 0
-    except (SignalRError, ServerFailed) as exc:
+    except (SignalRError, ServerFailed, KdcFailed) as exc:
         print(f"The demo cannot start: {exc}", file=sys.stderr)
         return 1
 
@@ -57,11 +60,19 @@ def _run(options: argparse.Namespace, running: ExitStack) -> int:
         create_app({"SIGNALR_CONNECTION_STRING": connection_string})
         service = f"{emulator.url} (the emulator{_instead_of(options.emulator_port, emulator.port)})"
     port = free_port(options.host, options.port)
-    web = running.enter_context(WebServer(options.host, port, {CONNECTION_STRING: connection_string}))
-    is_shared = not ipaddress.IPv4Address(options.host).is_loopback
+    environment = {CONNECTION_STRING: connection_string}
+    url = f"http://{HOST if options.windows else options.host}:{port}/"
+    instructions: tuple[str, ...] = ()
+    if options.windows:
+        intranet = running.enter_context(running_intranet())
+        environment |= intranet.environment
+        instructions = intranet.instructions(url)
+    web = running.enter_context(WebServer(options.host, port, environment))
+    is_shared = not _is_loopback(options.host)
     print(
         "",
-        f"  Open      {web.url}{_instead_of(options.port, port, ' (', ')')}",
+        *instructions,
+        f"  Open      {url}{_instead_of(options.port, port, ' (', ')')}",
         f"  Users     {', '.join(USERS)}; each with the password {DEMO_PASSWORD}",
         f"  SignalR   {service}",
         *(["  Beware    everybody in this network can sign in: the password is public"] if is_shared else []),
@@ -103,7 +114,19 @@ def _parse(arguments: list[str] | None) -> argparse.Namespace:
         metavar="PORT",
         help="the SignalR service's port (default %(default)s); a free one is taken where it is in use",
     )
-    return parser.parse_args(arguments)
+    parser.add_argument(
+        "--windows",
+        action="store_true",
+        help="also start an intranet (a Kerberos realm) on this machine, and let its users connect without a password",
+    )
+    options = parser.parse_args(arguments)
+    if options.windows and not _is_loopback(options.host):
+        parser.error("--windows: the intranet is on this machine alone, so leave out --host")
+    return options
+
+
+def _is_loopback(host: str) -> bool:
+    return ipaddress.IPv4Address(host).is_loopback
 
 
 def _address(text: str) -> str:

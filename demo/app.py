@@ -1,4 +1,4 @@
-"""The demo's app: a page, two ways to sign in, a hub, and a route that sends."""
+"""The demo's app: a page, the ways to sign in, a hub, and a route that sends."""
 
 import secrets
 from collections.abc import Mapping, Sequence
@@ -22,6 +22,7 @@ DEFAULTS: Mapping[str, Any] = {
     "MAX_CONTENT_LENGTH": 16_384,
     "TRUSTED_HOSTS": ["localhost", "127.0.0.1"],  # a name that is rebound to this machine is another host
     "DEMO_TOKEN_LIFETIME": 600,
+    "DEMO_WINDOWS": False,
     "DEMO_CLIENT": str(Path(__file__).parent / "node_modules/@microsoft/signalr/dist/browser/signalr.min.js"),
 }
 
@@ -33,8 +34,9 @@ def create_app(config: Mapping[str, Any] | None = None, schemes: Sequence[AuthSc
 
     Args:
         config: Keys of Flask and ``SIGNALR_*``; ``DEMO_TOKEN_LIFETIME`` (seconds) and ``DEMO_TOKEN_KEY`` of the bearer
-            tokens; ``DEMO_CLIENT``, the file of the official client. They win over environment variables with the
-            prefix ``FLASK_``, and these over the defaults.
+            tokens; ``DEMO_CLIENT``, the file of the official client; ``DEMO_WINDOWS``, whether whoever is signed on to
+            the intranet may connect, too. They win over environment variables with the prefix ``FLASK_``, and these
+            over the defaults.
         schemes: Who may connect and send; by default whoever signed in, by cookie or for a token.
 
     Raises:
@@ -46,8 +48,12 @@ def create_app(config: Mapping[str, Any] | None = None, schemes: Sequence[AuthSc
     app.config.from_mapping(config)
 
     LoginManager(app).user_loader(USERS.get)
-    schemes = schemes or [sign_in.token_auth(app.config["DEMO_TOKEN_KEY"]), CookieAuth()]
-    signalr = SignalR(app, auth=schemes, user_id_provider=by_email, claims_filter=only("role", "name"))
+    schemes = schemes or [
+        sign_in.token_auth(app.config["DEMO_TOKEN_KEY"]),
+        CookieAuth(),
+        *([sign_in.windows_auth()] if app.config["DEMO_WINDOWS"] else []),
+    ]
+    signalr = SignalR(app, auth=schemes, user_id_provider=by_email, claims_filter=only("role", "name", "realm"))
     signalr.hub("chat")
 
     settings = Settings.from_config(app.config)
@@ -63,7 +69,13 @@ def create_app(config: Mapping[str, Any] | None = None, schemes: Sequence[AuthSc
 def page() -> str:
     """Return the page; without the client it says how to get it."""
     has_client = Path(current_app.config["DEMO_CLIENT"]).is_file()
-    return render_template("page.html", has_client=has_client, users=USERS.values(), password=DEMO_PASSWORD)
+    return render_template(
+        "page.html",
+        has_client=has_client,
+        has_windows=current_app.config["DEMO_WINDOWS"],
+        users=USERS.values(),
+        password=DEMO_PASSWORD,
+    )
 
 
 def signalr_client() -> Response:

@@ -16,6 +16,7 @@ from werkzeug.exceptions import BadGateway, BadRequest
 
 from demo.requests import json_body, refuse_other_pages
 from flask_signalr import AuthenticationFailed, AuthScheme, Principal, ServiceEndpoint, by_email, canonical_user_id
+from flask_signalr.auth.chain import challenges
 from flask_signalr.config import Settings
 from flask_signalr.tokens import sign_access_token
 
@@ -44,6 +45,10 @@ def create_blueprint(schemes: Sequence[AuthScheme], settings: Settings, hub: str
     blueprint = Blueprint("messages", __name__, url_prefix="/api")
     blueprint.before_request(refuse_other_pages)
     pool = urllib3.PoolManager(timeout=10, retries=False)
+
+    @blueprint.errorhandler(AuthenticationFailed)
+    def challenge(error: AuthenticationFailed) -> tuple[dict[str, str], int, list[tuple[str, str]]]:
+        return {"error": str(error)}, 401, [("WWW-Authenticate", value) for value in challenges(schemes)]
 
     @blueprint.post("/messages")
     def send() -> tuple[dict[str, str], int]:

@@ -7,7 +7,7 @@ import msgspec
 from flask import Flask, Response, request
 from werkzeug.exceptions import BadRequest, HTTPException, UnsupportedMediaType
 
-from flask_signalr import AuthenticationFailed, OriginNotAllowed, ServiceEndpoint
+from flask_signalr import AuthenticationFailed, AuthorizationDenied, OriginNotAllowed, ServiceEndpoint
 from flask_signalr.origins import check_origin
 
 _T = TypeVar("_T")
@@ -51,6 +51,10 @@ def answer_errors(app: Flask) -> None:
     @app.errorhandler(AuthenticationFailed)
     def stranger(error: AuthenticationFailed) -> tuple[dict[str, str], int]:
         return {"error": str(error)}, 401
+
+    @app.errorhandler(AuthorizationDenied)
+    def known(error: AuthorizationDenied) -> tuple[dict[str, str], int]:
+        return {"error": str(error)}, 403
 
     @app.errorhandler(OriginNotAllowed)
     def other_page(error: OriginNotAllowed) -> tuple[dict[str, str], int]:

@@ -63,7 +63,6 @@ class WebServer:
 
     def __init__(self, host: str, port: int, environment: Mapping[str, str]) -> None:
         self._address = (host, port)
-        self.url = f"http://{host}:{port}/"
         self._environment = {"FLASK_TRUSTED_HOSTS": json.dumps(["localhost", host]), **os.environ, **environment}
 
     def __enter__(self) -> Self:

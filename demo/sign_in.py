@@ -1,6 +1,7 @@
-"""Signing in to the demo: by a cookie session, or for a bearer token that the demo issues."""
+"""Signing in to the demo: by a cookie session, for a bearer token that the demo issues, or on to the intranet."""
 
 import time
+from dataclasses import replace
 from typing import Annotated, Any
 
 import jwt
@@ -9,11 +10,21 @@ from flask import Blueprint, current_app, session
 from flask_login import current_user, login_user, logout_user
 
 from demo.requests import json_body, refuse_other_pages
-from demo.users import User, find_user
-from flask_signalr import AuthenticationFailed, BearerAuth
+from demo.users import USERS, User, find_user
+from flask_signalr import (
+    AuthenticationFailed,
+    BearerAuth,
+    Claims,
+    Principal,
+    WindowsAuth,
+    WindowsIdentity,
+    windows_principal,
+)
 
 ISSUER = "flask-signalr-demo"
 AUDIENCE = "flask-signalr-demo-chat"
+REALM = "EXAMPLE.ORG"
+"""The Kerberos realm of the demo's users: in lower case it is the domain of their addresses."""
 
 blueprint = Blueprint("sign_in", __name__, url_prefix="/api")
 blueprint.before_request(refuse_other_pages)
@@ -73,6 +84,18 @@ def issue_token() -> dict[str, Any]:
 def token_auth(key: str) -> BearerAuth:
     """Return the scheme that accepts the demo's tokens."""
     return BearerAuth(key, issuer=ISSUER, audience=AUDIENCE)
+
+
+def windows_auth() -> WindowsAuth:
+    """Return the scheme that signs on whoever has a Kerberos ticket; the demo's users keep their roles."""
+    roles = {f"{user.id}@{REALM}": user.roles for user in USERS.values()}
+    return WindowsAuth(identity_mapper=_with_address, roles_provider=roles)
+
+
+def _with_address(identity: WindowsIdentity) -> Principal:
+    """Return the principal of an account, named by its address: one user with those of cookie and token."""
+    principal = windows_principal(identity)
+    return replace(principal, claims=principal.claims + Claims.of({"email": identity.user_id}))
 
 
 def _known_user() -> User:

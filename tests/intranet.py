@@ -14,13 +14,13 @@ from typing import Any
 from flask import Flask
 from werkzeug.test import TestResponse
 
+from demo.kdc import Kdc
 from flask_signalr import SignalR
 from flask_signalr.auth.windows import WindowsAuth
 from tests.apps import create_app, negotiate
-from tests.kdc import Kdc
 
 REALM, PARTNER, LOOKALIKE = "INTRANET.TEST", "PARTNER.TEST", "intranet.test"
-PEOPLE = ("alice", "Carol", "josé", "alice@PARTNER.TEST")
+PEOPLE = ("alice", "bob", "Carol", "josé", "alice@PARTNER.TEST")
 SERVICE, OTHER_SERVICE, FOREIGN_SERVICE = "HTTP/localhost", "HTTP/other.localhost", "host/localhost"
 SIGN_ON = """
 import logging, sys

@@ -10,6 +10,7 @@ import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
+from demo.kdc import Kdc
 from flask_signalr import AuthorizationDenied, ConfigurationError, MissingExtra, Principal, SignalR, everything
 from flask_signalr.auth.windows import MAX_TOKEN_SIZE, WindowsAuth
 from flask_signalr.auth.windows_identity import WindowsIdentity, WindowsRealm
@@ -26,7 +27,7 @@ from tests.intranet import (
     token,
     windows_app,
 )
-from tests.kdc import Kdc, environment
+from tests.kdc import environment
 
 pytestmark = pytest.mark.usefixtures("intranet")
 

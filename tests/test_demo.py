@@ -1,103 +1,20 @@
 """The demo as the command that somebody types: started, configured and stopped in a process of its own."""
 
 import os
-import re
 import signal
-import socket
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import jwt
 import pytest
 import urllib3
 
-from demo.users import DEMO_PASSWORD
+from tests.demo_process import CONNECTION_STRING, is_refused, started
 from tests.demo_site import taken_port
 from tests.live import LONGEST_WAIT, live_emulator
 
-ROOT = Path(__file__).parent.parent
-CONNECTION_STRING = "FLASK_SIGNALR_CONNECTION_STRING"
 KEY = "a-key-that-only-tests-use-0123456789-abcdefg"
 SERVICE = "https://chat.service.example"
-
-
-@dataclass(frozen=True)
-class Demo:
-    """A demo that somebody started in a terminal.
-
-    Attributes:
-        process: Its process.
-        printed: What it printed until it was ready.
-    """
-
-    process: subprocess.Popen[str]
-    printed: str
-
-    @property
-    def url(self) -> str:
-        """The page that it says to open, without a slash at the end."""
-        return self._found(r"Open +(http://\S+)/ *")
-
-    @property
-    def service_url(self) -> str:
-        return self._found(r"SignalR +(http://\S+)")
-
-    def _found(self, pattern: str) -> str:
-        match = re.search(pattern, self.printed)
-        assert match, self.printed
-        return match[1]
-
-    def call(self, method: str, path: str, body: Any = None, **headers: str) -> urllib3.BaseHTTPResponse:
-        return urllib3.request(method, self.url + path, json=body, headers=headers, timeout=LONGEST_WAIT, retries=False)
-
-    def sign_in(self, name: str) -> str:
-        """Return the cookie of a user who signed in."""
-        answer = self.call("POST", "/api/session", {"name": name, "password": DEMO_PASSWORD})
-        assert answer.status == 200, answer.data
-        return answer.headers["Set-Cookie"].partition(";")[0]
-
-    def rest_of_output(self) -> str:
-        """Return what it prints until it ends. The pipe is at its end when every process of the demo has ended."""
-        assert self.process.stdout is not None
-        output = self.process.stdout.read()
-        self.process.wait(LONGEST_WAIT)
-        return output.strip()
-
-
-@contextmanager
-def started(*arguments: str, connection_string: str = "") -> Iterator[Demo]:
-    """Run the demo as a terminal does, in a session of its own, until it says that it is ready."""
-    with subprocess.Popen(
-        [sys.executable, "-m", "demo", *arguments],
-        cwd=ROOT,
-        env={**os.environ, CONNECTION_STRING: connection_string},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    ) as process:
-        assert process.stdout is not None
-        printed = ""
-        try:
-            for line in process.stdout:
-                printed += line
-                if "Ctrl-C" in line:
-                    break
-            yield Demo(process, printed)
-        finally:
-            with suppress(ProcessLookupError):
-                process.terminate()
-
-
-def is_refused(url: str) -> bool:
-    parts = urllib3.util.parse_url(url)
-    with socket.socket() as probe:
-        return probe.connect_ex((parts.host or "", parts.port or 0)) != 0
 
 
 def test_one_command_starts_page_and_service_and_ctrl_c_ends_both() -> None:
@@ -196,11 +113,22 @@ def test_a_connection_string_in_the_environment_is_used_in_place_of_the_emulator
         (("--port", "65536"), "", "'65536' is no port"),
         (("--host", "example.org"), "", "'example.org' is no IPv4 address, such as 127.0.0.1"),
         (("--host", "0.0.0.0"), "", "name that one"),
+        (("--windows", "--host", "192.0.2.1"), "", "so leave out --host"),
         (("--host", "::1"), "", "'::1' is no IPv4 address"),
         (("--host", "192.0.2.1"), "", "The demo cannot start: the emulator cannot listen"),
         (("--host", "192.0.2.1"), f"Endpoint={SERVICE};AccessKey={KEY}", "does not let it listen on 192.0.2.1"),
     ],
-    ids=["connection string", "port", "large port", "name", "every address", "IPv6", "foreign", "foreign with service"],
+    ids=[
+        "connection string",
+        "port",
+        "large port",
+        "name",
+        "every address",
+        "intranet",
+        "IPv6",
+        "foreign",
+        "foreign with service",
+    ],
 )
 def test_a_mistake_is_told_in_one_sentence(arguments: tuple[str, ...], connection_string: str, told: str) -> None:
     """No traceback, and no part of a key."""

@@ -45,8 +45,7 @@ export class Chat {
       httpClient: new WatchingHttpClient(logger, { token: this.on.token, refusal: (seen) => (refusal = seen) }),
     };
     if (transport) options.transport = signalR.HttpTransportType[transport];
-    const bearer = this.bearerToken();
-    if (bearer) options.accessTokenFactory = () => this.bearerToken();
+    if (this.bearerToken() !== null) options.accessTokenFactory = () => this.bearerToken();
     const connection = new signalR.HubConnectionBuilder()
       .withUrl(HUB, options)
       .configureLogging(logger)

@@ -15,12 +15,15 @@ const REFUSED_BY = { app: "The app refused", service: "The SignalR service refus
 const KEPT_MESSAGES = 200;
 
 const at = (id) => document.getElementById(id);
+const HAS_WINDOWS = at("stranger").hasAttribute("data-windows");
 let bearerToken = null; // in this page's memory only: gone with the page
 let userId = null;
 
 const chat = new Chat(
   { state: showState, token: showServiceToken, transport: showTransport, message: showMessage },
-  () => bearerToken,
+  // A browser answers the intranet's challenge only if the page sets no Authorization header. With an empty token the
+  // client sets none; without one it would send the service token of the lost connection when it connects again.
+  () => bearerToken ?? (HAS_WINDOWS ? "" : null),
 );
 
 // Who you are
@@ -70,8 +73,13 @@ function showBearerToken() {
 
 async function connect(form) {
   hideRefusal();
+  const transport = form.elements.transport.value;
   try {
-    await chat.connect(form.elements.transport.value);
+    await chat.connect(transport).catch((error) => {
+      // Chromium on Linux does not answer the very first challenge that a new profile meets, only all later ones.
+      if (!(HAS_WINDOWS && error.by === "app" && error.status === 401)) throw error;
+      return chat.connect(transport);
+    });
   } catch (error) {
     showRefusal(error);
   }
@@ -97,9 +105,18 @@ function showTransport(name) {
 function showServiceToken(token) {
   at("service-token").hidden = token === null;
   at("no-token").hidden = token !== null;
-  userId = token && (decodeToken(token).payload["asrs.s.uid"] ?? null);
+  const claims = token ? decodeToken(token).payload : {};
+  userId = claims["asrs.s.uid"] ?? null;
   at("user-id").textContent = userId ?? "none";
+  at("signed-in-by").textContent = claims["asrs.s.aut"] ?? "Bearer";
+  showFact("principal", claims.realm && claims.name);
+  showFact("realm", claims.realm);
   if (token) showToken(at("service-token").querySelector("[data-token]"), token);
+}
+
+function showFact(id, value) {
+  at(id).textContent = value ?? "";
+  at(id).parentElement.hidden = !value;
 }
 
 function showRefusal(error) {

@@ -2,13 +2,13 @@
 
 import time
 from collections.abc import Sequence
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 
 from flask_signalr.auth.key_set import Fetch
+from flask_signalr.auth.loopback import is_loopback
 from flask_signalr.auth.verification_key import MAX_KEYS, PublishedKey, usable_keys
 from flask_signalr.errors import ConfigurationError, IdentityProviderUnavailable, MissingExtra
 
@@ -86,7 +86,7 @@ def check_url(url: str, keyword: str) -> SplitResult:
         raise ConfigurationError(f"BearerAuth({keyword}=…): give an absolute URL, 'https://…'")
     if "@" in parts.netloc or parts.fragment or not url.isascii() or any(letter <= " " for letter in url):
         raise ConfigurationError(f"BearerAuth({keyword}=…): no user name, fragment, spaces or non-ASCII letters")
-    if parts.scheme == "http" and not _is_loopback(parts.hostname):
+    if parts.scheme == "http" and not is_loopback(parts.hostname):
         raise ConfigurationError(f"BearerAuth({keyword}=…): plain http is for this machine only; give an https URL")
     return parts
 
@@ -132,12 +132,3 @@ def _json_object(body: bytes, url: str) -> dict[str, Any]:
         return msgspec.json.decode(body, type=dict[str, Any])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
         raise IdentityProviderUnavailable(f"{url} is no JSON object") from exc
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test check bench lock clean kerberos chromium without-npm npm-missing
+.PHONY: help demo test check bench lock clean kerberos slapd chromium without-npm npm-missing
 
 PYTHON ?= python3
 ARGS ?=
@@ -42,12 +42,12 @@ help:
 demo: $(environment) $(demo_modules) ## the chat with its own SignalR service on this machine; Ctrl-C stops it
 	@$(python) -m demo $(ARGS)
 
-test: $(environment) $(clients) $(test_modules) kerberos chromium ## every test, in a real browser too
+test: $(environment) $(clients) $(test_modules) kerberos slapd chromium ## every test, in a real browser too
 	@echo "==> Running the tests"
 	@$(python) -m pytest $(ARGS)
 	@echo "make test: passed. What could not run here, if anything, stands above under LEFT OUT."
 
-check: $(environment) $(test_modules) kerberos ## the gates: lint, types, layers, examples in the docs, branch coverage
+check: $(environment) $(test_modules) kerberos slapd ## the gates: lint, types, layers, examples in the docs, branch coverage
 	@echo "==> Lint and format"
 	@$(python) -m ruff check .
 	@$(python) -m ruff format --check .
@@ -82,6 +82,9 @@ $(filter-out without-npm npm-missing,$(sort $(test_modules) $(demo_modules) $(be
 
 kerberos: $(environment)
 	@scripts/setup kerberos .venv requirements/kerberos.txt
+
+slapd:
+	@scripts/setup slapd
 
 chromium:
 	@scripts/setup chromium

@@ -72,7 +72,7 @@ CLOCKS_AND_IO = {
     "urllib.request",
 }
 CLOCK_CALLS = {"now", "utcnow", "today"}
-EXTRAS = {"aiohttp", "cryptography", "flask_login", "spnego", "urllib3"}
+EXTRAS = {"aiohttp", "cryptography", "flask_login", "ldap3", "spnego", "urllib3"}
 MODULE_LINES = 280
 FUNCTION_LINES = 50
 

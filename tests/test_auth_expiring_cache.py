@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from flask_signalr.auth.expiring_cache import Caching, ExpiringCache
+from flask_signalr.auth.expiring_cache import ExpiringCache, RoleCaching
 from flask_signalr.errors import ConfigurationError
 from tests.emulated import Clock
 from tests.slapd import LONGEST_WAIT
@@ -30,21 +30,21 @@ def clock() -> Clock:
 
 
 def test_a_value_is_looked_up_once(clock: Clock) -> None:
-    cache, source = ExpiringCache[int](Caching(clock=clock)), Source()
+    cache, source = ExpiringCache[int](RoleCaching(clock=clock)), Source()
 
     assert [cache.get("alice", source) for _ in range(3)] == [1, 1, 1]
 
 
 def test_keys_do_not_share_values(clock: Clock) -> None:
     """Attack: somebody else's roles."""
-    cache = ExpiringCache[str](Caching(clock=clock))
+    cache = ExpiringCache[str](RoleCaching(clock=clock))
 
     assert cache.get("alice", lambda: "staff") == "staff"
     assert cache.get("Alice", lambda: "guest") == "guest"
 
 
 def test_a_value_that_nobody_asks_for_is_forgotten_after_ten_minutes(clock: Clock) -> None:
-    cache, source = ExpiringCache[int](Caching(clock=clock)), Source()
+    cache, source = ExpiringCache[int](RoleCaching(clock=clock)), Source()
     cache.get("alice", source)
 
     clock.now += 599
@@ -57,7 +57,7 @@ def test_a_value_that_nobody_asks_for_is_forgotten_after_ten_minutes(clock: Cloc
 
 def test_a_value_in_use_is_looked_up_anew_after_an_hour(clock: Clock) -> None:
     """A group that somebody left must not count for ever because they are diligent."""
-    cache, source = ExpiringCache[int](Caching(clock=clock)), Source()
+    cache, source = ExpiringCache[int](RoleCaching(clock=clock)), Source()
     values = []
 
     for _ in range(13):
@@ -69,7 +69,7 @@ def test_a_value_in_use_is_looked_up_anew_after_an_hour(clock: Clock) -> None:
 
 def test_the_entry_that_was_not_asked_for_the_longest_goes_first(clock: Clock) -> None:
     """Attack: many accounts, to fill the memory."""
-    cache, source = ExpiringCache[int](Caching(entries=2, clock=clock)), Source()
+    cache, source = ExpiringCache[int](RoleCaching(entries=2, clock=clock)), Source()
 
     asked = [cache.get(key, source) for key in ["alice", "bob", "alice", "carol", "alice", "bob"]]
 
@@ -78,7 +78,7 @@ def test_the_entry_that_was_not_asked_for_the_longest_goes_first(clock: Clock) -
 
 
 def test_a_failure_is_not_kept(clock: Clock) -> None:
-    cache = ExpiringCache[int](Caching(clock=clock))
+    cache = ExpiringCache[int](RoleCaching(clock=clock))
 
     def fail() -> int:
         raise LookupError("down")
@@ -111,7 +111,7 @@ def fail() -> Any:
 
 def outcomes_of_eight(held: Held) -> list[object]:
     """Return what eight threads get that ask for one key at the same time."""
-    cache = ExpiringCache[Any](Caching())
+    cache = ExpiringCache[Any](RoleCaching())
 
     def asked() -> object:
         try:
@@ -147,7 +147,7 @@ def test_a_failure_reaches_everybody_who_waits() -> None:
 
 def test_other_keys_do_not_wait() -> None:
     """Attack: one account whose lookup never ends must not keep everybody out."""
-    cache, held = ExpiringCache[Any](Caching()), Held(lambda: 1)
+    cache, held = ExpiringCache[Any](RoleCaching()), Held(lambda: 1)
 
     with ThreadPoolExecutor(2) as threads:
         first = threads.submit(cache.get, "alice", held)
@@ -167,5 +167,5 @@ def test_other_keys_do_not_wait() -> None:
     ids=str,
 )
 def test_a_value_that_cannot_be_used_is_named(options: dict[str, Any]) -> None:
-    with pytest.raises(ConfigurationError, match=rf"Caching\({next(iter(options))}=…\): give "):
-        Caching(**options)
+    with pytest.raises(ConfigurationError, match=rf"RoleCaching\({next(iter(options))}=…\): give "):
+        RoleCaching(**options)

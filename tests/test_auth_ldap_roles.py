@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from flask_signalr import AuthorizationDenied, ConfigurationError, MissingExtra, SignalR, Unavailable
-from flask_signalr.auth.expiring_cache import Caching
+from flask_signalr.auth.expiring_cache import RoleCaching
 from flask_signalr.auth.frontend import FrontEndAuth
 from flask_signalr.auth.ldap_directory import LdapDirectory
 from flask_signalr.auth.ldap_groups import LdapGroups
@@ -291,7 +291,7 @@ def test_two_accounts_of_one_name_are_refused(
 def test_roles_are_kept_and_outlast_the_directory(own_directory_server: Slapd, provide: Provide) -> None:
     own_directory_server.add_group("staff", own_directory_server.add_person("alice"))
     clock = Clock()
-    roles = provide(own_directory_server, caching=Caching(clock=clock))
+    roles = provide(own_directory_server, caching=RoleCaching(clock=clock))
     roles(person("alice"))
     own_directory_server.stop()
 
@@ -307,7 +307,7 @@ def test_a_group_that_somebody_left_is_no_role_after_an_hour(own_directory_serve
     alice, bob = own_directory_server.add_person("alice"), own_directory_server.add_person("bob")
     staff = own_directory_server.add_group("staff", alice, bob)
     clock = Clock()
-    roles = provide(own_directory_server, caching=Caching(clock=clock))
+    roles = provide(own_directory_server, caching=RoleCaching(clock=clock))
     roles(person("alice"))
     own_directory_server.replace_values(staff, "member", bob)
     answers = []

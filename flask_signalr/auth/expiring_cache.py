@@ -14,7 +14,7 @@ Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
-class Caching:
+class RoleCaching:
     """How long looked-up values are kept; ASP.NET Core keeps its roles of LDAP as long.
 
     Attributes:
@@ -34,8 +34,8 @@ class Caching:
 
     def __post_init__(self) -> None:
         for name in ("sliding", "absolute"):
-            check_seconds(f"Caching({name}=…)", getattr(self, name))
-        check_count("Caching(entries=…)", self.entries)
+            check_seconds(f"RoleCaching({name}=…)", getattr(self, name))
+        check_count("RoleCaching(entries=…)", self.entries)
 
 
 @dataclass
@@ -52,7 +52,7 @@ class ExpiringCache(Generic[Value]):
         caching: How long values are kept.
     """
 
-    def __init__(self, caching: Caching) -> None:
+    def __init__(self, caching: RoleCaching) -> None:
         self._caching = caching
         self._kept: OrderedDict[str, _Kept[Value]] = OrderedDict()
         self._lookups: dict[str, Future[Value]] = {}

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
-from flask_signalr.auth.expiring_cache import Caching, ExpiringCache
+from flask_signalr.auth.expiring_cache import ExpiringCache, RoleCaching
 from flask_signalr.auth.ldap_directory import LdapDirectory
 from flask_signalr.auth.ldap_groups import MEMBER_OF, LdapGroups, check_attribute, check_name
 from flask_signalr.auth.ldap_search import Ask, Entry, Search, TooManyEntries, equals
@@ -50,7 +50,7 @@ class LdapRoles:
         *,
         account_attribute: str = "sAMAccountName",
         groups: LdapGroups | None = None,
-        caching: Caching | None = None,
+        caching: RoleCaching | None = None,
         if_unknown: Literal["refuse", "continue"] = "refuse",
         if_down: Literal["refuse", "continue"] = "refuse",
     ) -> None:
@@ -67,7 +67,7 @@ class LdapRoles:
         self._bases = {_without_case(realm): base for realm, base in accounts.items()}
         self._account_attribute = account_attribute
         self._groups = groups or LdapGroups()
-        self._cache: ExpiringCache[tuple[str, ...]] = ExpiringCache(caching or Caching())
+        self._cache: ExpiringCache[tuple[str, ...]] = ExpiringCache(caching or RoleCaching())
         self._refuses_unknown = if_unknown == "refuse"
         self._refuses_when_down = if_down == "refuse"
 

@@ -203,6 +203,25 @@ def test_the_next_server_is_asked(own_directory_server: Slapd, directory_server:
     assert found(connect([own_directory_server.url, directory_server.url])) == [READER]
 
 
+def test_a_name_without_an_address_leads_to_the_next_server(
+    directory_server: Slapd, connect: Connect, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert found(connect(["ldaps://directory.invalid", directory_server.url])) == [READER]
+    assert "the directory directory.invalid has no address" in caplog.text
+
+
+def test_the_certificate_is_for_the_name_and_not_for_the_address(
+    own_directory_server: Slapd, connect: Connect, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The server's is for 127.0.0.1: its address being right does not make another name right."""
+    url = own_directory_server.tls_url.replace("127.0.0.1", "localhost")
+
+    with pytest.raises(Unavailable):
+        found(connect(url, ca_certificates=own_directory_server.ca_certificates))
+
+    assert "certificate is not valid for" in caplog.text
+
+
 @pytest.mark.parametrize(
     ("scheme", "options"), [("ldap", {}), ("ldap", {"start_tls": True}), ("ldaps", {})], ids=["bind", "StartTLS", "TLS"]
 )

@@ -17,7 +17,18 @@ from flask_signalr.auth.ldap_roles import LdapRoles
 from flask_signalr.auth.windows_identity import WindowsIdentity, WindowsRealm
 from tests.apps import create_app
 from tests.emulated import Clock
-from tests.slapd import ELSEWHERE, FEW, GROUPS, LIMITED_READER, LONGEST_WAIT, READER, READER_PASSWORD, SUFFIX, Slapd
+from tests.slapd import (
+    ELSEWHERE,
+    FEW,
+    GROUPS,
+    LIMITED_READER,
+    LONGEST_WAIT,
+    PEOPLE,
+    READER,
+    READER_PASSWORD,
+    SUFFIX,
+    Slapd,
+)
 
 REALM = WindowsRealm("INTRANET.EXAMPLE")
 PARTNER = WindowsRealm("PARTNER.EXAMPLE")
@@ -33,7 +44,7 @@ def provide() -> Iterator[Provide]:
 
     def provider(server: Slapd, reader: str = READER, timeout: float = LONGEST_WAIT, **options: Any) -> LdapRoles:
         directory = LdapDirectory(server.url, reader, READER_PASSWORD, timeout=timeout)
-        made.append(LdapRoles(directory, ACCOUNTS, **options))
+        made.append(LdapRoles(directory, **({"accounts": ACCOUNTS} | options)))
         return made[-1]
 
     yield provider
@@ -157,6 +168,17 @@ def test_a_group_of_the_same_name_elsewhere_is_no_role(directory_server: Slapd, 
 
     for nested in (None, "walk"):
         assert provide(directory_server, groups=LdapGroups(base=GROUPS, nested=nested))(person("eve")) == ("guests",)
+
+
+def test_an_alias_does_not_bring_in_an_account_from_elsewhere(directory_server: Slapd, provide: Provide) -> None:
+    """Attack: whoever may create entries among the people points one at an account that is none of them."""
+    ghost = f"cn=ghost,{ELSEWHERE}"
+    directory_server.add(ghost, {"objectClass": "user", "sn": "ghost", "sAMAccountName": "ghost"})
+    alias: dict[str, str | list[str]] = {"objectClass": ["alias", "extensibleObject"], "aliasedObjectName": ghost}
+    directory_server.add(f"cn=ghost,{PEOPLE}", alias)
+
+    with pytest.raises(AuthorizationDenied):
+        provide(directory_server, accounts={"INTRANET.EXAMPLE": PEOPLE})(person("ghost"))
 
 
 def test_another_attribute_may_hold_the_name(directory_server: Slapd, provide: Provide) -> None:

@@ -6,10 +6,10 @@ too, and lets the other threads run meanwhile. It has had no release since 2021,
 
 import logging
 import math
+import socket
 import threading
 import warnings
 from collections import deque
-from collections.abc import Sequence
 from ssl import SSLContext
 from typing import Any
 
@@ -40,7 +40,7 @@ class LdapConnections:
 
     def __init__(self, directory: LdapDirectory) -> None:
         self._directory = directory
-        self._tls = _CheckedTls(directory.tls_context())
+        self._tls = directory.tls_context()
         self._slots = threading.BoundedSemaphore(directory.connections)
         self._idle: deque[ldap3.Connection] = deque()
         self._next_try = -math.inf
@@ -126,24 +126,24 @@ class LdapConnections:
         clock = self._directory.clock
         if clock() < self._next_try:
             raise Unavailable(_DOWN, retry_after=math.ceil(self._next_try - clock()))
-        servers: Sequence[LdapServer] = self._directory.servers
-        for index, server in enumerate(servers):
-            share = self._remaining(deadline) / (len(servers) - index)
+        targets = [(server, address) for server in self._directory.servers for address in _addresses(server)]
+        for index, (server, address) in enumerate(targets):
+            share = self._remaining(deadline) / (len(targets) - index)
             try:
-                return self._open(server, share)
+                return self._open(server, address, share)
             except Exception as exc:  # noqa: BLE001 - closed on any failure
-                logger.warning("the directory %s cannot be used: %s", server.host, _described(exc))
+                logger.warning("the directory %s (%s) cannot be used: %s", server.host, address, _described(exc))
         self._next_try = clock() + self._directory.cool_down
         raise Unavailable(_DOWN, retry_after=math.ceil(self._directory.cool_down))
 
-    def _open(self, server: LdapServer, timeout: float) -> ldap3.Connection:
+    def _open(self, server: LdapServer, address: str, timeout: float) -> ldap3.Connection:
         directory = self._directory
         connection = ldap3.Connection(
             ldap3.Server(
-                server.host,
+                address,
                 server.port,
                 use_ssl=server.ldaps,
-                tls=self._tls,
+                tls=_CheckedTls(self._tls, server.host),
                 get_info=ldap3.NONE,
                 connect_timeout=timeout,  # becomes the socket's, in parts of seconds too
             ),
@@ -177,12 +177,23 @@ class LdapConnections:
 class _CheckedTls(ldap3.Tls):
     """TLS by Python's own rules; ldap3 by itself demands no certificate and compares names with a copy of old code."""
 
-    def __init__(self, context: SSLContext) -> None:
+    def __init__(self, context: SSLContext, host: str) -> None:
         super().__init__()
         self._context = context
+        self._host = host
 
     def wrap_socket(self, connection: ldap3.Connection, do_handshake: bool = False) -> None:
-        connection.socket = self._context.wrap_socket(connection.socket, server_hostname=connection.server.host)
+        connection.socket = self._context.wrap_socket(connection.socket, server_hostname=self._host)
+
+
+def _addresses(server: LdapServer) -> list[str]:
+    """Return all addresses of a server; ldap3 would give each of them the whole time."""
+    try:
+        found = socket.getaddrinfo(server.host, server.port, type=socket.SOCK_STREAM)
+    except OSError as exc:
+        logger.warning("the directory %s has no address: %s", server.host, exc)
+        return []
+    return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
 
 def _close(connection: ldap3.Connection) -> None:

@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo demo-windows test check bench lock clean kerberos chromium wrk without-npm npm-missing
+.PHONY: help demo demo-windows test check bench lock clean kerberos slapd chromium wrk without-npm npm-missing
 
 PYTHON ?= python3
 ARGS ?=
@@ -45,12 +45,12 @@ demo: $(environment) $(demo_modules) ## the chat with its own SignalR service on
 demo-windows: $(environment) $(demo_modules) kerberos ## the same in an intranet of its own: Windows sign-on, without Windows
 	@$(python) -m demo --windows $(ARGS)
 
-test: $(environment) $(clients) $(test_modules) kerberos chromium ## every test, in a real browser too
+test: $(environment) $(clients) $(test_modules) kerberos slapd chromium ## every test, in a real browser too
 	@echo "==> Running the tests"
 	@$(python) -m pytest $(ARGS)
 	@echo "make test: passed. What could not run here, if anything, stands above under LEFT OUT."
 
-check: $(environment) $(test_modules) kerberos ## the gates: lint, types, layers, examples in the docs, branch coverage
+check: $(environment) $(test_modules) kerberos slapd ## the gates: lint, types, layers, examples in the docs, branch coverage
 	@echo "==> Lint and format"
 	@$(python) -m ruff check .
 	@$(python) -m ruff format --check .
@@ -85,6 +85,9 @@ $(filter-out without-npm npm-missing,$(sort $(test_modules) $(demo_modules) $(be
 
 kerberos: $(environment)
 	@scripts/setup kerberos .venv requirements/kerberos.txt
+
+slapd:
+	@scripts/setup slapd
 
 chromium:
 	@scripts/setup chromium

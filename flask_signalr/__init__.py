@@ -9,8 +9,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from flask_signalr.auth.bearer import BearerAuth, ToPrincipal
     from flask_signalr.auth.cookie import CookieAuth, user_principal
+    from flask_signalr.auth.expiring_cache import RoleCaching
     from flask_signalr.auth.frontend import FrontEndAuth
     from flask_signalr.auth.key_set import KeyFetching
+    from flask_signalr.auth.ldap_directory import LdapDirectory
+    from flask_signalr.auth.ldap_groups import LdapGroups
+    from flask_signalr.auth.ldap_roles import LdapRoles
     from flask_signalr.auth.scheme import AuthScheme
     from flask_signalr.auth.windows import WindowsAuth
     from flask_signalr.auth.windows_accounts import windows_principal
@@ -84,6 +88,9 @@ __all__ = [
     "IdentityProviderUnavailable",
     "InvalidClaim",
     "KeyFetching",
+    "LdapDirectory",
+    "LdapGroups",
+    "LdapRoles",
     "MissingExtra",
     "NegotiationRefused",
     "NoServiceEndpoint",
@@ -91,6 +98,7 @@ __all__ = [
     "Principal",
     "ProtocolError",
     "RedactTokens",
+    "RoleCaching",
     "RolesProvider",
     "ServiceEndpoint",
     "SignalR",
@@ -120,8 +128,12 @@ __all__ = [
 _HOMES = {
     "auth.bearer": "BearerAuth ToPrincipal",
     "auth.cookie": "CookieAuth user_principal",
+    "auth.expiring_cache": "RoleCaching",
     "auth.frontend": "FrontEndAuth",
     "auth.key_set": "KeyFetching",
+    "auth.ldap_directory": "LdapDirectory",
+    "auth.ldap_groups": "LdapGroups",
+    "auth.ldap_roles": "LdapRoles",
     "auth.scheme": "AuthScheme",
     "auth.windows": "WindowsAuth",
     "auth.windows_accounts": "windows_principal",

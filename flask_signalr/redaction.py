@@ -22,6 +22,8 @@ URL_LOGGERS = (
     "aiohttp.access",
     "flask_signalr.auth.frontend",
     "flask_signalr.auth.key_set",
+    "flask_signalr.auth.ldap_connections",
+    "flask_signalr.auth.ldap_roles",
     "flask_signalr.auth.windows",
     "flask_signalr.config",
     "flask_signalr.emulator",

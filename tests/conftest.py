@@ -3,12 +3,13 @@
 import os
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Playwright, expect, sync_playwright
 
-from tests import kdc
+from tests import kdc, slapd
 from tests.intranet import Intranet, running_intranet
 from tests.oidc import OidcProvider, missing_requirement
 
@@ -101,3 +102,23 @@ def intranet(_running_intranet: Intranet, monkeypatch: pytest.MonkeyPatch) -> In
     for name, value in _running_intranet.environment.items():
         monkeypatch.setenv(name, value)
     return _running_intranet
+
+
+def _directory(folder: Path) -> Iterator[slapd.Slapd]:
+    missing = slapd.missing_requirement()
+    if missing is not None:
+        pytest.skip(f"tests against a real directory: {missing}")
+    with slapd.Slapd(folder) as directory:
+        yield directory
+
+
+@pytest.fixture(scope="session")
+def directory_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[slapd.Slapd]:
+    """Return a running directory; tests add entries of their own and leave those of others alone."""
+    yield from _directory(tmp_path_factory.mktemp("slapd"))
+
+
+@pytest.fixture
+def own_directory_server(tmp_path: Path) -> Iterator[slapd.Slapd]:
+    """Return a directory of the test's own, which it may pause and stop."""
+    yield from _directory(tmp_path)

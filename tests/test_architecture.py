@@ -75,7 +75,7 @@ CLOCKS_AND_IO = {
     "urllib.request",
 }
 CLOCK_CALLS = {"now", "utcnow", "today"}
-EXTRAS = {"aiohttp", "cryptography", "flask_login", "gssapi", "krb5", "requests", "spnego", "urllib3"}
+EXTRAS = {"aiohttp", "cryptography", "flask_login", "gssapi", "krb5", "ldap3", "requests", "spnego", "urllib3"}
 MODULE_LINES = 280
 FUNCTION_LINES = 50
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 import jwt
 
+from flask_signalr.auth.keyword_checks import check_seconds
 from flask_signalr.auth.verification_key import PublishedKey
 from flask_signalr.errors import AuthenticationFailed, ConfigurationError, IdentityProviderUnavailable
 
@@ -39,9 +40,7 @@ class KeyFetching:
 
     def __post_init__(self) -> None:
         for name in ("lifetime", "cool_down", "timeout"):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
-                raise ConfigurationError(f"KeyFetching({name}=…): give seconds as a number above 0")
+            check_seconds(f"KeyFetching({name}=…)", getattr(self, name))
         if self.cool_down > self.lifetime:
             raise ConfigurationError("KeyFetching(cool_down=…): must not be longer than lifetime")
 

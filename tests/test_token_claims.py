@@ -8,7 +8,15 @@ import pytest
 from flask_signalr.claims import NO_CLAIMS, Claims
 from flask_signalr.errors import AuthenticationFailed, ConfigurationError, InvalidClaim
 from flask_signalr.principal import ANONYMOUS, Principal
-from flask_signalr.token_claims import DEFAULT_TOKEN_OPTIONS, TRANSPORTS, TokenOptions, token_claims, token_lifetime
+from flask_signalr.token_claims import (
+    DEFAULT_TOKEN_OPTIONS,
+    LONGEST_LIFETIME,
+    TRANSPORTS,
+    TokenOptions,
+    check_lifetime,
+    token_claims,
+    token_lifetime,
+)
 
 ADA = Principal("ada", expires_at=1_700_000_600)
 
@@ -212,3 +220,14 @@ def test_only_true_makes_a_diagnostic_client(answer: Any) -> None:
     options = TokenOptions(diagnostic_client=lambda principal: answer)
 
     assert token_claims(None, Claims(), options=options) == []
+
+
+@pytest.mark.parametrize("lifetime", [0, -1, 60.5, "60", True, None, LONGEST_LIFETIME + 1], ids=repr)
+def test_a_lifetime_that_is_none_is_refused_with_its_keyword(lifetime: Any) -> None:
+    with pytest.raises(ConfigurationError, match=rf"^lifetime= takes whole seconds, 1 to {LONGEST_LIFETIME}, not "):
+        check_lifetime("lifetime", lifetime)
+
+
+@pytest.mark.parametrize("lifetime", [1, LONGEST_LIFETIME])
+def test_a_lifetime_within_its_range_is_taken(lifetime: int) -> None:
+    assert check_lifetime("lifetime", lifetime) == lifetime

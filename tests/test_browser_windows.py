@@ -218,7 +218,13 @@ def test_cross_site_sign_on_a_foreign_page_is_refused_before_the_challenge(
     browsing: Browsing, site: DemoSite, attack: str
 ) -> None:
     """A browser that lets other sites use their cookies would answer one, and SameSite does not hold a ticket back."""
-    browsing.expected = ["blocked by CORS policy", "net::ERR_FAILED", "status of 403", "net::ERR_BLOCKED_BY_RESPONSE"]
+    browsing.expected = [
+        "blocked by CORS policy",
+        "net::ERR_FAILED",
+        "status of 403",
+        "net::ERR_BLOCKED_BY_RESPONSE",
+        "frame-ancestors",
+    ]
     page = browsing.visit(site.url, user="alice")
     connect(page)
     with other_site() as origin:

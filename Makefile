@@ -58,7 +58,7 @@ check: $(environment) $(test_modules) kerberos ## the gates: lint, types, layers
 	@$(python) -m coverage report --include='$(gated_files)' --fail-under=100
 	@echo "make check: every gate is green."
 
-bench: $(environment) $(bench_modules) ## the benchmarks, as ratios to what you would use otherwise
+bench: $(environment) $(bench_modules) kerberos ## the benchmarks, as ratios to what you would use otherwise
 	@$(python) -m benchmarks $(ARGS)
 
 lock: ## resolve the dependencies anew into requirements/; ARGS=--upgrade takes newer releases

@@ -6,7 +6,7 @@ import textwrap
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from benchmarks import growth, negotiate, serving, signing
+from benchmarks import growth, negotiate, serving, signing, windows
 from benchmarks.measure import Row
 from benchmarks.serving import CannotMeasure
 
@@ -15,14 +15,15 @@ BENCHMARKS: dict[str, tuple[str, Callable[[], list[Row]]]] = {
     "b": ("one negotiate request in the process, CPU time", negotiate.run),
     "c": ("requests per second on one core under granian", lambda: serving.run(progress)),
     "d": ("growth, CPU time; imports on top of Flask and PyJWT", growth.run),
+    "e": ("one Windows sign-on over HTTP, CPU time of the server", windows.run),
 }
 
 ABOUT = """
 Measures what flask_signalr costs, as ratios to what one would use otherwise, and says which bounds hold.
 
 Subject and peer take turns, each for a moment, and a ratio is the median over all turns: what else the machine does
-meets both. (a), (b) and (d) count CPU time; (c) counts requests per second, with the servers on one core and the load
-generator wrk on another, over loopback only. All takes about two and a half minutes.
+meets both. (a), (b), (d) and (e) count CPU time; (c) counts requests per second, with the servers on one core and the
+load generator wrk on another, over loopback only. All takes about three minutes.
 
 Read a line as: the subject takes so many times what its peer takes; in (c), it answers so many times the requests.
 """

@@ -11,13 +11,13 @@ import pytest
 import requests
 from requests.auth import AuthBase
 
+from demo.kdc import PASSWORD
 from flask_signalr import ConfigurationError, MissingExtra
 from flask_signalr.client import sign_on
 from flask_signalr.errors import SignOnFailed
 from tests.certificate import tls_server, write_certificate
 from tests.document_server import DocumentServer, answer
 from tests.intranet import Intranet, windows_app
-from tests.kdc import PASSWORD
 from tests.kerberos_site import KerberosSite, kerberos_site
 from tests.live import LONGEST_WAIT, serving
 

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 import requests
 
+from demo.kdc import PASSWORD
 from flask_signalr.client import sign_on
 from flask_signalr.errors import SignOnFailed
 from tests.document_server import DocumentServer, answer
 from tests.intranet import Intranet, windows_app
-from tests.kdc import PASSWORD
 from tests.kerberos_site import KerberosSite, kerberos_site
 from tests.live import LONGEST_WAIT, serving
 from tests.windows_sspi import windows_modules

@@ -8,7 +8,6 @@ from urllib.parse import SplitResult, urlsplit
 import msgspec
 
 from flask_signalr.auth.key_set import Fetch
-from flask_signalr.auth.loopback import is_loopback
 from flask_signalr.auth.verification_key import MAX_KEYS, PublishedKey, usable_keys
 from flask_signalr.errors import ConfigurationError, IdentityProviderUnavailable, MissingExtra
 from flask_signalr.hosts import is_loopback

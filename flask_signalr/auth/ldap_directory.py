@@ -8,8 +8,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from flask_signalr.auth.keyword_checks import check_count, check_seconds
-from flask_signalr.auth.loopback import is_loopback
 from flask_signalr.errors import ConfigurationError
+from flask_signalr.hosts import is_loopback
 
 _PORTS = {"ldap": 389, "ldaps": 636}
 

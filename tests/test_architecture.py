@@ -277,7 +277,7 @@ def packages_in(lock: Path) -> list[dict[str, object]]:
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_python_blocks_are_marked_so_that_they_run(document: Path) -> None:
     """Only blocks marked ``python`` and nothing more are run; another spelling would leave an example untested."""
     marks = re.findall(r"^[ \t]*(?:`{3,}|~{3,})[ \t]*(\S.*?)[ \t]*$", document.read_text(), re.MULTILINE)

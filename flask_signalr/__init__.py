@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         OriginNotAllowed,
         ProtocolError,
         SignalRError,
+        SignOnFailed,
         Unavailable,
     )
     from flask_signalr.extension import SignalR
@@ -101,6 +102,7 @@ __all__ = [
     "RoleCaching",
     "RolesProvider",
     "ServiceEndpoint",
+    "SignOnFailed",
     "SignalR",
     "SignalRError",
     "ToPrincipal",
@@ -143,7 +145,7 @@ _HOMES = {
     "endpoints": "EndpointRouter ServiceEndpoint",
     "errors": "AccessTokenRefused AccessTokenTooLong AuthenticationFailed AuthorizationDenied BadRequest "
     "ConfigurationError EmulatorUnavailable HubNotFound IdentityProviderUnavailable InvalidClaim MissingExtra "
-    "NegotiationRefused NoServiceEndpoint OriginNotAllowed ProtocolError SignalRError Unavailable",
+    "NegotiationRefused NoServiceEndpoint OriginNotAllowed ProtocolError SignalRError SignOnFailed Unavailable",
     "extension": "SignalR",
     "hub": "Hub",
     "hub_options": "HubOptions",

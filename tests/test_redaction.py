@@ -218,8 +218,9 @@ def test_all_loggers_of_this_package_are_on_the_list() -> None:
                 (name,) = call.args
                 used.add(module if ast.unparse(name) == "__name__" else ast.literal_eval(name))
 
-    assert used
-    assert used <= set(URL_LOGGERS)
+    ours = {name for name in used if name.startswith("flask_signalr")}  # pyspnego's is only quietened
+    assert ours
+    assert ours <= set(URL_LOGGERS)
 
 
 # The middleware.

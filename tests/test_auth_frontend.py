@@ -279,3 +279,18 @@ def test_an_unreadable_principal_is_refused(header: str) -> None:
 def test_what_needs_realms_says_so(options: Any) -> None:
     with pytest.raises(ConfigurationError, match="need realms"):
         FrontEndAuth(**options)
+
+
+@pytest.mark.parametrize("keyword", ["identity_maper", "role_provider", "accounts", "ntlm"])
+def test_a_refusal_under_a_misspelt_keyword_is_not_dropped_in_silence(keyword: str) -> None:
+    options: dict[str, Any] = {"realms": [INTRANET], keyword: None}
+
+    with pytest.raises(ConfigurationError, match=f"{keyword}= is no keyword"):
+        FrontEndAuth(**options)
+
+
+@pytest.mark.parametrize("name", ["\u00a0alice", "alice\u2003", "\u3000INTRANET\\alice"])
+def test_a_name_with_odd_blanks_does_not_pass_for_another(name: str) -> None:
+    sent = name.encode().decode("latin-1")
+
+    assert ask(app_with(FrontEndAuth()), {"REMOTE_USER": sent}).status_code == 401

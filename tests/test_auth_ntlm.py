@@ -10,7 +10,15 @@ from werkzeug.test import TestResponse
 
 from flask_signalr import ConfigurationError
 from flask_signalr.auth.kerberos_acceptor import SignOnIncomplete, SignOnRefused
-from flask_signalr.auth.ntlm import CAPACITY, COOKIE, LIFETIME, Handshakes, is_other_mechanism, is_second_token
+from flask_signalr.auth.ntlm import (
+    CAPACITY,
+    COOKIE,
+    LIFETIME,
+    Handshakes,
+    is_listed,
+    is_other_mechanism,
+    is_second_token,
+)
 from flask_signalr.auth.windows_identity import WindowsRealm
 from tests.apps import service_claims
 from tests.intranet import REALM, Intranet, windows_app
@@ -257,3 +265,23 @@ def test_a_handshake_that_turns_into_kerberos_is_refused(intranet: Intranet) -> 
 
     with pytest.raises(SignOnIncomplete):
         handshakes.finish(handshake, NegTokenResp(response_token=ticket).pack())
+
+
+@pytest.mark.parametrize(
+    ("line", "name", "listed"),
+    [
+        (f"INTRANET:alice:{PASSWORD}", "intranet\\ALICE", True),
+        (f"INTRANET:alice:{PASSWORD}", "PARTNER\\alice", False),
+        (f"INTRANET:alice:{PASSWORD}", "\\alice", False),
+        ("INTRANET\\alice:1000:A:B:[U]:LCT-0", "INTRANET\\alice", True),
+        (f"#INTRANET:alice:{PASSWORD}", "INTRANET\\alice", False),
+        ("", "\\", False),
+    ],
+)
+def test_signing_on_under_a_domain_that_the_file_does_not_give_fails(
+    users: Path, line: str, name: str, listed: bool
+) -> None:
+    """Identity confusion: pyspnego takes a client's user name apart anew, and an empty one is the file's first line."""
+    users.write_text(line + "\n")
+
+    assert is_listed(name) is listed

@@ -238,3 +238,11 @@ def test_a_realm_may_have_its_own_name_as_suffix() -> None:
 
     assert realms.of_account("alice@a.test", "NTLM") is not None
     assert repr(realms) == "Realms(A.TEST)"
+
+
+@pytest.mark.parametrize("name", ["\u00a0alice@intranet.test", "\u2003INTRANET\\alice", "alice@intranet.test\x85"])
+def test_an_account_with_odd_blanks_does_not_pass_for_another(name: str) -> None:
+    """An app may let people choose their names: such a one is another name, and must stay another user."""
+    user_id = by_windows_account(WindowsRealm("INTRANET.TEST", domain="INTRANET", upn_suffix="intranet.test"))
+
+    assert user_id(Principal(name)) != "alice@intranet.test"

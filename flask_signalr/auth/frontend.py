@@ -61,6 +61,8 @@ class FrontEndAuth(AuthScheme):
     """
 
     def __init__(self, **options: Unpack[AccountOptions]) -> None:
+        if unknown := options.keys() - AccountOptions.__annotations__.keys():
+            raise ConfigurationError(f"FrontEndAuth: {', '.join(sorted(unknown))}= is no keyword of it")
         if options and not options.get("realms"):
             raise ConfigurationError("FrontEndAuth: identity_mapper=… and roles_provider=… need realms=[…]")
         self._realms = Realms(options["realms"]) if options else None
@@ -145,8 +147,8 @@ class FrontEndAuth(AuthScheme):
     def _principal(self, value: str) -> Principal:
         if len(value) > MAX_LENGTH:
             raise ValueError(f"it is longer than {MAX_LENGTH} bytes")
-        name = value.encode("latin-1").decode().strip()  # PEP 3333 hands bytes over as Latin-1
-        if not name or not name.isprintable():
+        name = value.encode("latin-1").decode().strip(" \t")  # PEP 3333 hands bytes over as Latin-1
+        if not name or not name.isprintable() or name != name.strip():
             raise ValueError("it is blank or has characters that nobody sees")
         if self._source.peers is not None and "," in name:
             raise ValueError("it has a comma, as when the header was sent twice")

@@ -47,6 +47,10 @@ class SignOnIncomplete(SignOnRefused):
     """A sign-on that is not done after its first token, or not by Kerberos."""
 
 
+CLOCK_SKEW = 300
+"""Seconds that MIT Kerberos adds to what is left of a ticket: its default for clocks that differ."""
+
+
 @dataclass(frozen=True)
 class Acceptance:
     """What an accepted token proved.
@@ -113,7 +117,7 @@ def accept(token: bytes, service_principal: str | None) -> Acceptance:
         service = str(established.target_name)
         if not _is_meant(service, service_principal):
             raise SignOnRefused(f"its ticket is for {service!r} and not for {service_principal or 'a web service'}")
-        return Acceptance(name, False, "Kerberos", reply, established.lifetime)
+        return Acceptance(name, False, "Kerberos", reply, established.lifetime - CLOCK_SKEW)
 
 
 @contextmanager

@@ -112,4 +112,19 @@ class Handshakes:
             reply = context.step(token) or b""
             if not context.complete or context.negotiated_protocol != "ntlm":
                 raise SignOnIncomplete("NTLM is not done after its second token")
-            return Acceptance(str(context.client_principal), True, "NTLM", reply)
+            name = str(context.client_principal)
+        if not on_windows() and not is_listed(name):
+            raise SignOnRefused("it names a user that stands in no line of the file of passwords")
+        return Acceptance(name, True, "NTLM", reply)
+
+
+def is_listed(name: str) -> bool:
+    r"""Return whether ``DOMAIN\user`` stands in the file of passwords; case does not count.
+
+    pyspnego looks a client's user up by a name that it takes apart anew, and compares an empty one with the first line:
+    whoever knows that password could then put any domain before that line's user.
+    """
+    lines = Path(os.environ["NTLM_USER_FILE"]).read_text(encoding="utf-8").splitlines()
+    fields = [line.split(":") for line in lines if line and not line.startswith("#")]
+    users = (f"{parts[0]}\\{parts[1]}" if len(parts) == 3 else parts[0] for parts in fields)
+    return name.casefold() in (user.casefold() for user in users)

@@ -168,7 +168,7 @@ def by_windows_account(*realms: str | WindowsRealm) -> UserIdProvider:
     known = Realms(realms)
 
     def by_this_account(principal: Principal) -> str | None:
-        identity = known.of_account((principal.name or "").strip(), str(principal.scheme))
+        identity = known.of_account((principal.name or "").strip(" \t\r\n"), str(principal.scheme))
         return canonical_user_id(principal.name) if identity is None else identity.user_id
 
     return by_this_account

@@ -204,6 +204,7 @@ class Slapd:
     def paused(self) -> Iterator[None]:
         """Let the server be silent: the kernel takes connections and bytes for it, and nobody answers."""
         self._process.send_signal(signal.SIGSTOP)
+        os.waitpid(self._process.pid, os.WUNTRACED)  # until its last thread stands still
         try:
             yield
         finally:
@@ -275,7 +276,7 @@ class Slapd:
         """Carry out changes (RFC 2849) as the administrator."""
         command = [_program("ldapmodify"), "-x", "-H", self.url, "-D", ADMIN, "-w", ADMIN_PASSWORD]
         done = subprocess.run(command, input=records, text=True, check=False, capture_output=True)
-        assert done.returncode == 0, done.stderr
+        assert done.returncode == 0, f"{done.stderr}\n{self._process.poll()}\n{self.url}{self.log[-3000:]}"
 
 
 def _record(dn: str, change: str, attributes: Mapping[str, str | list[str]]) -> str:

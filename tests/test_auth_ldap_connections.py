@@ -117,15 +117,16 @@ def test_a_wrong_password_is_told_to_the_log_alone(
     assert READER not in str(refusal.value)
 
 
-def test_nobody_in_particular_may_ask_too(directory_server: Slapd) -> None:
+def test_nobody_in_particular_may_ask_too(own_directory_server: Slapd) -> None:
     """Some directories let everybody read; this one hides all from them."""
-    anonymous = LdapConnections(LdapDirectory(directory_server.url, timeout=LONGEST_WAIT))
+    anonymous = LdapConnections(LdapDirectory(own_directory_server.url, timeout=LONGEST_WAIT))
 
     with pytest.raises(Unavailable):
         found(anonymous)
 
     anonymous.close()
-    assert 'BIND dn="" method=128' in directory_server.log
+    own_directory_server.stop()
+    assert 'BIND dn="" method=128' in own_directory_server.log
 
 
 # What is kept open.

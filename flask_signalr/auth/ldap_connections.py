@@ -128,8 +128,8 @@ class LdapConnections:
             raise Unavailable(_DOWN, retry_after=math.ceil(self._next_try - clock()))
         targets = [(server, address) for server in self._directory.servers for address in _addresses(server)]
         for index, (server, address) in enumerate(targets):
+            share = self._remaining(deadline) / (len(targets) - index)
             try:
-                share = self._remaining(deadline) / (len(targets) - index)
                 return self._open(server, address, share)
             except Exception as exc:  # noqa: BLE001 - closed on any failure
                 logger.warning("the directory %s (%s) cannot be used: %s", server.host, address, _described(exc))

@@ -15,7 +15,7 @@ from flask_signalr.auth.ntlm import (
     COOKIE,
     LIFETIME,
     Handshakes,
-    is_listed,
+    account_sent,
     is_other_mechanism,
     is_second_token,
 )
@@ -267,21 +267,24 @@ def test_a_handshake_that_turns_into_kerberos_is_refused(intranet: Intranet) -> 
         handshakes.finish(handshake, NegTokenResp(response_token=ticket).pack())
 
 
-@pytest.mark.parametrize(
-    ("line", "name", "listed"),
-    [
-        (f"INTRANET:alice:{PASSWORD}", "intranet\\ALICE", True),
-        (f"INTRANET:alice:{PASSWORD}", "PARTNER\\alice", False),
-        (f"INTRANET:alice:{PASSWORD}", "\\alice", False),
-        ("INTRANET\\alice:1000:A:B:[U]:LCT-0", "INTRANET\\alice", True),
-        (f"#INTRANET:alice:{PASSWORD}", "INTRANET\\alice", False),
-        ("", "\\", False),
-    ],
-)
-def test_signing_on_under_a_domain_that_the_file_does_not_give_fails(
-    users: Path, line: str, name: str, listed: bool
+@pytest.mark.parametrize(("user", "domain"), [("PARTNER\\", ""), ("PARTNER\\", None), ("\\", ""), ("x\\", "")])
+def test_signing_on_under_another_domain_with_the_first_users_password_fails(
+    users: Path, user: str, domain: str | None
 ) -> None:
-    """Identity confusion: pyspnego takes a client's user name apart anew, and an empty one is the file's first line."""
-    users.write_text(line + "\n")
+    """Identity confusion: pyspnego takes a user name apart anew, and an empty one for the first line's."""
+    users.write_text(f"INTRANET:alice:{PASSWORD}\nPARTNER:alice:another\n")
+    partner = WindowsRealm("PARTNER.TEST", domain="PARTNER")
+    browser = windows_app([INTRANET, partner], ntlm=True).test_client()
+    client = ntlm_client()
+    challenge = challenge_of(send(browser, client.step()))
+    client._credential.username, client._credential.domain = user, domain
 
-    assert is_listed(name) is listed
+    answer = send(browser, client.step(challenge))
+
+    assert (answer.status_code, answer.json) == (401, {"error": "Windows sign-on failed"})
+
+
+@pytest.mark.parametrize("token", [b"", b"NTLMSSP\0\x03\0\0\0", b"NTLMSSP\0" + b"\x01\0\0\0" * 12 + b"\xd8"], ids=repr)
+def test_a_token_whose_account_cannot_be_read_is_refused(token: bytes) -> None:
+    with pytest.raises(SignOnRefused):
+        account_sent(token)

@@ -168,6 +168,7 @@ def test_an_account_without_a_domain_of_ours_is_nobody(account: str) -> None:
 
 @given(st.text(max_size=40), st.sampled_from(["INTRANET.TEST", "PARTNER.TEST"]))
 @example("alice\\@INTRANET.TEST", "PARTNER.TEST")
+@example("\\1", "INTRANET.TEST")
 def test_whatever_the_name_its_realm_stays(name: str, realm: str) -> None:
     """No name moves its owner into another realm, and no two names are one unless only their case differs."""
     identity = REALMS.of_principal(f"{name}@{realm}")

@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import struct
 import threading
 import time
 from collections import OrderedDict
@@ -113,18 +114,28 @@ class Handshakes:
             if not context.complete or context.negotiated_protocol != "ntlm":
                 raise SignOnIncomplete("NTLM is not done after its second token")
             name = str(context.client_principal)
-        if not on_windows() and not is_listed(name):
-            raise SignOnRefused("it names a user that stands in no line of the file of passwords")
+        if not on_windows() and name.casefold() != account_sent(token).casefold():
+            raise SignOnRefused("its user name is not the one that was found")
         return Acceptance(name, True, "NTLM", reply)
 
 
-def is_listed(name: str) -> bool:
-    r"""Return whether ``DOMAIN\user`` stands in the file of passwords; case does not count.
+def account_sent(token: bytes) -> str:
+    r"""Return the account that an AUTHENTICATE_MESSAGE names, as its client wrote it ([MS-NLMP] §2.2.1.3).
 
-    pyspnego looks a client's user up by a name that it takes apart anew, and compares an empty one with the first line:
-    whoever knows that password could then put any domain before that line's user.
+    pyspnego takes a name with a backslash apart anew, and an empty one for the first line of the file of passwords:
+    whoever knows that password could put any domain before that line's user. So what it accepts must be what was sent.
+
+    Raises:
+        SignOnRefused: The message cannot be read.
     """
-    lines = Path(os.environ["NTLM_USER_FILE"]).read_text(encoding="utf-8").splitlines()
-    fields = [line.split(":") for line in lines if line and not line.startswith("#")]
-    users = (f"{parts[0]}\\{parts[1]}" if len(parts) == 3 else parts[0] for parts in fields)
-    return name.casefold() in (user.casefold() for user in users)
+    try:
+        message = token[token.index(_NTLM) :]
+        domain, user = (_text(message, position) for position in (28, 36))
+    except (ValueError, struct.error) as exc:
+        raise SignOnRefused("its token names no account that can be read") from exc
+    return f"{domain}\\{user}" if domain else user
+
+
+def _text(message: bytes, position: int) -> str:
+    length, _, offset = struct.unpack_from("<HHI", message, position)
+    return message[offset : offset + length].decode("utf-16-le")

@@ -17,7 +17,7 @@ MAX_LENGTH = 512
 _DNS_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,253}[A-Za-z0-9])?", re.ASCII)
 _NETBIOS_NAME = re.compile(r"[A-Za-z0-9!#$%&'()._{}~^-]{1,15}", re.ASCII)
 # As krb5_unparse_name writes it: a backslash stands before @, / and \ that belong to a name.
-_PRINCIPAL = re.compile(r"((?:[^\\@]|\\.)+)@([^\\@]+)", re.DOTALL)
+_PRINCIPAL = re.compile(r"((?:[^\\@]|\\[\\@/ntb0])+)@([^\\@]+)", re.DOTALL)  # with the escapes that MIT writes
 _PIECE = re.compile(r"\\.|[^\\]", re.DOTALL)
 _ESCAPED = {r"\n": "\n", r"\t": "\t", r"\b": "\b", r"\0": "\0"}
 

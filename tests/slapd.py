@@ -18,7 +18,6 @@ from datetime import UTC, datetime, timedelta
 from importlib.util import find_spec
 from ipaddress import ip_address
 from pathlib import Path
-from queue import Queue
 from types import TracebackType
 from typing import IO, Self
 
@@ -136,6 +135,7 @@ class Slapd:
         self.ca_certificates = folder / "ca.pem"
         self._certificate_names = tuple(certificate_names)
         self._log: list[str] = []
+        self._told = threading.Condition()
 
     def __enter__(self) -> Self:
         write_certificates(self._folder, self._certificate_names)
@@ -238,24 +238,47 @@ class Slapd:
         urls = f"{self.url}/ {self.tls_url}/" if self._certificate_names else f"{self.url}/"
         command = [_program("slapd"), "-h", urls, "-F", str(self._folder / "config"), "-d", "stats"]
         self._process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, errors="backslashreplace")
-        started: Queue[bool] = Queue()
         assert self._process.stderr is not None
-        self._reader = threading.Thread(target=self._read, args=[self._process.stderr, started])
+        self._has_ended, told_before = False, len(self._log)
+        self._reader = threading.Thread(target=self._read, args=[self._process.stderr])
         self._reader.start()
-        if started.get(timeout=LONGEST_WAIT):
-            _wait_until_it_listens(port)
+        if self._tells("slapd starting", told_before) and self._takes_connections(port):
             return True
         self._join()
         assert "Address already in use" in self.log, self.log
         return False
 
-    def _read(self, output: IO[str], started: "Queue[bool]") -> None:
+    def _takes_connections(self, port: int) -> bool:
+        """Wait until the server takes connections, or ends: two can choose one port, and the later one then ends."""
+        end = time.monotonic() + LONGEST_WAIT
+        while not self._has_ended and time.monotonic() < end:
+            try:
+                probe = socket.create_connection(("127.0.0.1", port))
+            except ConnectionRefusedError:  # it listens a moment after it told that it starts
+                continue
+            with probe:
+                return self._tells(f"ACCEPT from IP=127.0.0.1:{probe.getsockname()[1]} ")
+        return False
+
+    def _tells(self, text: str, since: int = 0) -> bool:
+        """Wait until the server logs a text, or ends without."""
+        with self._told:
+            return self._told.wait_for(lambda: self._has_told(text, since) or self._has_ended, LONGEST_WAIT) and (
+                self._has_told(text, since)
+            )
+
+    def _has_told(self, text: str, since: int) -> bool:
+        return any(text in line for line in self._log[since:])
+
+    def _read(self, output: IO[str]) -> None:
         with output:
             for line in output:
-                self._log.append(line)
-                if "slapd starting" in line:
-                    started.put(True)
-        started.put(False)
+                with self._told:
+                    self._log.append(line)
+                    self._told.notify_all()
+        with self._told:
+            self._has_ended = True
+            self._told.notify_all()
 
     def _join(self) -> None:
         try:
@@ -342,18 +365,6 @@ def _program(name: str) -> str:
     program = shutil.which(name, path=_SEARCH_PATH)
     assert program is not None
     return program
-
-
-def _wait_until_it_listens(port: int) -> None:
-    """Wait for the moment between the server's word that it starts and its first connection."""
-    end = time.monotonic() + LONGEST_WAIT
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port)).close()
-        except ConnectionRefusedError:
-            assert time.monotonic() < end
-        else:
-            return
 
 
 def _free_port() -> int:

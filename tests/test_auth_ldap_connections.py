@@ -248,15 +248,36 @@ def test_an_open_connection_that_falls_silent_is_given_up(
     own_directory_server: Slapd, connect: Connect, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The time is over then: no other connection is opened, and the server does not count as down."""
-    connections = connect(own_directory_server.url)
+    connections = connect(own_directory_server.url, timeout=100 * LONGEST_WAIT)
     found(connections)
     caplog.set_level(logging.INFO)
 
-    with own_directory_server.paused(), pytest.raises(Unavailable):
-        found(connections, seconds=IMPATIENT)
+    with ThreadPoolExecutor(1) as threads, own_directory_server.paused():
+        given_up = threads.submit(found, connections, seconds=IMPATIENT)
+        with pytest.raises(Unavailable):
+            given_up.result(LONGEST_WAIT)
 
     assert "timed out" in caplog.text
     assert found(connections) == [READER]
+
+
+def test_with_a_connection_that_falls_silent_the_others_are_given_up_too(
+    own_directory_server: Slapd, connect: Connect
+) -> None:
+    """A firewall forgets them all at the same time, and each would cost somebody a refusal."""
+    connections = connect(own_directory_server.url, connections=2)
+    with ThreadPoolExecutor(2) as threads, own_directory_server.paused():
+        for _ in range(2):
+            threads.submit(found, connections)
+        while connections._slots._value:  # until both have opened a connection each
+            threading.Event().wait(0.001)
+
+    with own_directory_server.paused(), pytest.raises(Unavailable):
+        found(connections, seconds=IMPATIENT)
+    found(connections)
+
+    own_directory_server.stop()
+    assert own_directory_server.log.count(f'BIND dn="{READER}" mech=SIMPLE') == 3
 
 
 def test_whoever_finds_all_connections_busy_waits_no_longer_than_an_answer_may_take(

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from flask_signalr.auth.ldap_groups import LdapGroups
-from flask_signalr.auth.ldap_search import Entry, Search
+from flask_signalr.auth.ldap_search import Entry, Search, TooManyEntries
 from flask_signalr.errors import ConfigurationError
 
 BASE = "dc=intranet,dc=example"
@@ -65,6 +65,34 @@ def test_active_directory_follows_the_chain_of_groups_by_its_own_matching_rule()
     assert roles == ("inner", "outer")
     who = r"cn\3dalice\2cdc\3dintranet\2cdc\3dexample"
     assert asked == [Search(BASE, f"(member:1.2.840.113556.1.4.1941:={who})", 7)]
+
+
+def test_a_walk_ends_at_the_limit() -> None:
+    """Attack: groups within groups without end."""
+    asked = []
+
+    def one_more(search: Search) -> list[Entry]:
+        asked.append(search)
+        assert len(asked) < 10
+        return [Entry(f"cn=group {len(asked)},{BASE}", {})]
+
+    with pytest.raises(TooManyEntries):
+        LdapGroups(nested="walk", limit=3).roles(account(), BASE, one_more)
+
+    assert len(asked) == 4
+
+
+def test_a_wide_level_is_walked_in_parts() -> None:
+    """Servers bound the size of a filter."""
+    asked = []
+
+    def groups(search: Search) -> list[Entry]:
+        asked.append(search.filter.count("(member="))
+        return [Entry(f"cn=group {number},{BASE}", {}) for number in range(120)]
+
+    LdapGroups(nested="walk").roles(account(), BASE, groups)
+
+    assert asked == [1, 50, 50, 20]
 
 
 @pytest.mark.parametrize(

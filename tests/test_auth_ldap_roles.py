@@ -160,6 +160,20 @@ def test_a_namesake_of_another_realm_gets_no_roles(own_directory_server: Slapd, 
     assert searches(own_directory_server, "alice") == 1
 
 
+def test_namesakes_of_two_realms_do_not_share_roles(directory_server: Slapd, provide: Provide) -> None:
+    """Attack: the same, in a directory with both realms; nor may the cache mix them up."""
+    theirs = f"cn=namesake,{ELSEWHERE}"
+    directory_server.add(theirs, {"objectClass": "user", "sn": "namesake", "sAMAccountName": "namesake"})
+    directory_server.add_group("namesakes here", directory_server.add_person("namesake"))
+    directory_server.add_group("namesakes elsewhere", theirs)
+    both = {"INTRANET.EXAMPLE": PEOPLE, "PARTNER.EXAMPLE": ELSEWHERE}
+
+    roles = provide(directory_server, accounts=both, groups=LdapGroups(base=GROUPS))
+
+    assert roles(person("namesake")) == ("namesakes here",)
+    assert roles(person("namesake", PARTNER)) == ("namesakes elsewhere",)
+
+
 def test_a_group_of_the_same_name_elsewhere_is_no_role(directory_server: Slapd, provide: Provide) -> None:
     """Attack: whoever may create groups in one place creates one there that is called as a role is."""
     eve = directory_server.add_person("eve")

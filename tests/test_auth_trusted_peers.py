@@ -3,7 +3,8 @@
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,11 @@ def test_peers_that_mean_everybody_or_nobody_are_an_error(entries: Any) -> None:
         TrustedPeers(entries)
 
 
+def _run_until_closed(server: Any) -> None:
+    with suppress(OSError):  # its loop may look at the socket once more after another thread has closed it
+        server.run()
+
+
 @contextmanager
 def served_on_a_unix_socket(server: str, app: Flask, path: str) -> Iterator[None]:
     """Serve an app on a Unix socket, in a thread."""
@@ -76,7 +82,7 @@ def served_on_a_unix_socket(server: str, app: Flask, path: str) -> Iterator[None
         serve, stop = development.serve_forever, development.shutdown
     else:
         production = waitress.create_server(app, unix_socket=path)
-        serve, stop = production.run, production.close
+        serve, stop = partial(_run_until_closed, production), production.close
     thread = threading.Thread(target=serve)
     thread.start()
     try:

@@ -10,10 +10,17 @@
     ├── AuthenticationFailed        a caller's credentials are missing or wrong                    401
     │   └── AccessTokenRefused      an access token opens nothing at the service (emulator)        401
     ├── OriginNotAllowed            a page of another site asked                                   403
-    ├── AuthorizationDenied         the caller is known and may not connect                        403
+    ├── AuthorizationDenied         the caller is known and may not do this                        403
+    ├── InvalidSignature            an upstream request that does not prove it is the service's    401
+    ├── RequestReplayed             an upstream request that was handled before                    409
     ├── HubNotFound                 no hub of that name is declared                                404
     ├── BadRequest                  a request that no client of the protocol sends                 400
     ├── ProtocolError               bytes or a message that the hub protocol does not allow        400
+    ├── UnsupportedMediaType        a body of a kind that is not read                              415
+    ├── BodyTooLarge                a body of more bytes than are read                             413
+    ├── HubException                a hub method's refusal, which its caller gets to read
+    ├── ServiceError                the service refused a REST call, or could not be reached
+    ├── StoreUnavailable            the store that processes share cannot be reached
     ├── AccessTokenTooLong          the claims do not fit into a service token                     413
     ├── NegotiationRefused          the app refused a negotiate (`flask_signalr.testing`)
     ├── SignOnFailed                this machine cannot sign on to an app (`flask_signalr.client`)
@@ -94,12 +101,35 @@ class AuthorizationDenied(SignalRError):
     """The caller proved who it is and may not connect."""
 
 
+class InvalidSignature(SignalRError):
+    """An upstream request does not prove that it comes from the service; the text says what is missing."""
+
+
+class RequestReplayed(SignalRError):
+    """An upstream request that was handled before, within the replay window."""
+
+
 class HubNotFound(SignalRError):
     """No hub of that name is declared."""
 
 
 class BadRequest(SignalRError):
     """The request cannot be understood; the text says what to change."""
+
+
+class UnsupportedMediaType(SignalRError):
+    """The body is of a kind that is not read; the text names those that are."""
+
+
+class BodyTooLarge(SignalRError):
+    """The body has more bytes than are read; the text says how many may be."""
+
+
+class HubException(SignalRError):
+    """Raised by a hub method for its caller to read.
+
+    It is the only error whose text reaches a client; all others are logged and hidden.
+    """
 
 
 class ProtocolError(SignalRError):
@@ -167,6 +197,40 @@ class NegotiationRefused(SignalRError):
         super().__init__(f"negotiate was answered {status}: {error}")
         self.status = status
         self.error = error
+
+
+class ServiceError(SignalRError):
+    """The service refused a REST call, or could not be reached.
+
+    Args:
+        message: What happened; never a token.
+        method: The HTTP method of the call.
+        path: The path of the call, without its query.
+        status: The HTTP status of the answer; ``None`` if there was none.
+        code: The service's own code, such as ``Error.Connection.NotExisted``; ``None`` if it gave none.
+        request_id: What the service calls the request, for its support; ``None`` if it did not say.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        method: str,
+        path: str,
+        status: int | None = None,
+        code: str | None = None,
+        request_id: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.method = method
+        self.path = path
+        self.status = status
+        self.code = code
+        self.request_id = request_id
+
+
+class StoreUnavailable(SignalRError):
+    """The store that processes share cannot be reached."""
 
 
 class SignOnFailed(SignalRError):

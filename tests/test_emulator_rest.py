@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flask_signalr.emulator.rest import read_message
+from flask_signalr.emulator.rest_bodies import read_message
 from flask_signalr.errors import BadRequest, ProtocolError
 from flask_signalr.protocol import JsonHubProtocol
 from tests.emulated import API, NOW, OTHER_KEY, Wire, client_token, emulating, records, token

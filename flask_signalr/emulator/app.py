@@ -5,7 +5,9 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from aiohttp import web
 
-from flask_signalr.emulator.rest import RestEndpoint
+from flask_signalr.emulator.rest import RestEndpoint, on_the_wire
+from flask_signalr.emulator.rest_api import RestApi
+from flask_signalr.emulator.rest_response import error_response, identified
 from flask_signalr.emulator.service import Service
 from flask_signalr.emulator.settings import EmulatorSettings
 from flask_signalr.emulator.tokens import TokenCheck
@@ -30,7 +32,7 @@ def build_app(service: Service, settings: EmulatorSettings, clock: Callable[[], 
     hosts = frozenset({*_LOOPBACK, settings.host, *settings.audience_hosts})
     check = TokenCheck(settings.access_keys, hosts, settings.port)
     clients = ClientEndpoint(service, check, settings, clock)
-    rest = RestEndpoint(service, check, settings, clock)
+    rest = RestEndpoint(RestApi(service, check, settings), settings.body_within, clock)
     app = web.Application(middlewares=[answer_errors, answer_preflights], client_max_size=settings.message_limit)
     app.on_response_prepare.append(allow_origin)
     app.router.add_route("POST", "/client/negotiate", clients.negotiate)
@@ -38,8 +40,6 @@ def build_app(service: Service, settings: EmulatorSettings, clock: Callable[[], 
         app.router.add_route("GET", path, clients.get)
         app.router.add_route("POST", path, clients.post)
         app.router.add_route("DELETE", path, clients.delete)
-    app.router.add_route("GET", "/api/health", rest.health)
-    app.router.add_route("HEAD", "/api/health", rest.health)
     app.router.add_route("*", "/api/{path:.*}", rest.handle)
     return app
 
@@ -50,7 +50,7 @@ async def answer_errors(request: web.Request, handler: _Handler) -> web.StreamRe
     try:
         return await handler(request)
     except web.HTTPException as exc:
-        headers = {name: exc.headers[name] for name in ("Allow", "x-ms-error-code") if name in exc.headers}
+        headers = {name: exc.headers[name] for name in ("Allow",) if name in exc.headers}
         return _error(request, exc.status, exc.text or exc.reason, headers)
     except AuthenticationFailed as exc:
         return _error(request, 401, str(exc), {"WWW-Authenticate": "Bearer"})
@@ -82,6 +82,5 @@ async def allow_origin(request: web.Request, response: web.StreamResponse) -> No
 def _error(request: web.Request, status: int, message: str, headers: Mapping[str, str]) -> web.Response:
     logger.info("%s %a was answered %d: %s", request.method, request.rel_url.raw_path[:200], status, message)
     if request.rel_url.raw_path.startswith("/api/"):
-        code = headers.get("x-ms-error-code", "Unauthorized" if status == 401 else "Error.Request.Invalid")
-        return web.json_response({"code": code, "message": message}, status=status, headers=headers)
+        return on_the_wire(identified(error_response(status, message, headers=headers)))
     return web.json_response({"error": message}, status=status, headers=headers)

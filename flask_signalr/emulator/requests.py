@@ -5,7 +5,8 @@ from typing import overload
 
 from aiohttp import web
 
-from flask_signalr.errors import AccessTokenRefused, BadRequest
+from flask_signalr.emulator.rest_request import bearer_token, single_value
+from flask_signalr.errors import BadRequest
 
 
 def access_token(request: web.Request, *, in_query: bool = False) -> str | None:
@@ -21,12 +22,9 @@ def access_token(request: web.Request, *, in_query: bool = False) -> str | None:
         BadRequest: The query parameter is given more than once.
     """
     headers = request.headers.getall("Authorization", [])
-    if not headers:
-        return single(request, "access_token") if in_query else None
-    scheme, _, token = headers[0].partition(" ")
-    if len(headers) > 1 or scheme.lower() != "bearer":
-        raise AccessTokenRefused("form", "there must be one Authorization header, of the form 'Bearer <token>'")
-    return token.strip()
+    if not headers and in_query:
+        return single(request, "access_token")
+    return bearer_token(headers)
 
 
 @overload
@@ -39,10 +37,8 @@ def single(request: web.Request, name: str, default: str | None = None) -> str |
     Raises:
         BadRequest: It is given more often, so that two readers could see two different values.
     """
-    values = request.query.getall(name, [])
-    if len(values) > 1:
-        raise BadRequest(f"The query parameter '{name}' is given more than once.")
-    return values[0] if values else default
+    value = single_value(name, request.query.getall(name, []))
+    return default if value is None else value
 
 
 async def read_body(request: web.Request, within: float) -> bytes:

@@ -1,0 +1,127 @@
+"""The data-plane REST API: what an app says to its clients, and who is in which group.
+
+Values in, values out: `flask_signalr.emulator.rest` puts it on the wire, tests and fakes call it as it is.
+"""
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from flask_signalr.emulator.names import hub_name
+from flask_signalr.emulator.rest_call import RestCall
+from flask_signalr.emulator.rest_request import RestRequest
+from flask_signalr.emulator.rest_response import PendingResult, RestResponse, error_response, identified
+from flask_signalr.emulator.rest_routes import Route, routes_of
+from flask_signalr.emulator.service import Service
+from flask_signalr.emulator.settings import EmulatorSettings
+from flask_signalr.emulator.tokens import TokenCheck
+from flask_signalr.errors import (
+    AuthenticationFailed,
+    BadRequest,
+    BodyTooLarge,
+    ProtocolError,
+    SignalRError,
+    UnsupportedMediaType,
+)
+
+logger = logging.getLogger("flask_signalr.emulator")
+
+API_VERSIONS = ("2022-06-01", "2024-12-01")
+"""The versions that a call may name; what they have in common means the same in both."""
+
+_STATUS: Mapping[type[SignalRError], int] = {
+    AuthenticationFailed: 401,
+    BadRequest: 400,
+    ProtocolError: 400,
+    BodyTooLarge: 413,
+    UnsupportedMediaType: 415,
+}
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class Admission:
+    """A call whose token, address and version are right; its body may be read now."""
+
+    request: RestRequest
+    route: Route
+    names: Mapping[str, str]
+    hub: str
+
+
+class RestApi:
+    """The REST API of one service.
+
+    Args:
+        service: The service that the calls are for.
+        check: The check of access tokens.
+        settings: The times and bounds to keep, and the keys that new tokens are signed with.
+    """
+
+    def __init__(self, service: Service, check: TokenCheck, settings: EmulatorSettings) -> None:
+        self._service = service
+        self._check = check
+        self._settings = settings
+
+    def answer(self, request: RestRequest, now: float, unix_now: float) -> RestResponse | PendingResult:
+        """Return the answer to a call, or where it will be.
+
+        Args:
+            request: The call.
+            now: The time, in seconds of the service's clock.
+            unix_now: The time, in Unix seconds, for tokens.
+        """
+        admission = self.admit(request, unix_now)
+        if isinstance(admission, RestResponse):
+            return admission
+        return self.perform(admission, request.body, now, unix_now)
+
+    def admit(self, request: RestRequest, unix_now: float) -> Admission | RestResponse:
+        """Return what a call asks for, or why it may not; its body is not looked at, and need not be there yet."""
+        return self._answered(request, lambda: self._admit(request, unix_now))
+
+    def perform(self, admission: Admission, body: bytes, now: float, unix_now: float) -> RestResponse | PendingResult:
+        """Do what an admitted call asks for."""
+        request = replace(admission.request, body=body)
+        call = RestCall(self._service, self._settings, admission.hub, admission.names, request, now, unix_now)
+        return self._answered(request, lambda: self._perform(admission.route, call))
+
+    def _admit(self, request: RestRequest, unix_now: float) -> Admission | RestResponse:
+        found = list(routes_of(request.path))
+        if not found:
+            return error_response(404, "There is no such operation.")
+        chosen = [(route, names) for route, names in found if route.method == request.method]
+        if not chosen:
+            allowed = ",".join(sorted(route.method for route, _ in found))
+            return error_response(405, f"The method must be one of {allowed}.", headers={"Allow": allowed})
+        ((route, names),) = chosen
+        if route.is_public:
+            return Admission(request, route, names, "")
+        self._check.rest(request.access_token, request.path, request.query, unix_now)
+        if request.single("api-version") not in API_VERSIONS:
+            raise BadRequest(f"The query parameter 'api-version' must be one of {', '.join(API_VERSIONS)}.")
+        return Admission(request, route, names, hub_name(names["hub"], request.single("application")))
+
+    def _perform(self, route: Route, call: RestCall) -> RestResponse | PendingResult:
+        if len(call.request.body) > self._settings.message_limit:
+            raise BodyTooLarge(f"The body is longer than {self._settings.message_limit} bytes.")
+        return route.operation(call)
+
+    def _answered(self, request: RestRequest, act: Callable[[], _T]) -> _T | RestResponse:
+        """Return what an act returns, or the answer that its error stands for."""
+        try:
+            answer = act()
+        except tuple(_STATUS) as exc:
+            status = next(_STATUS[kind] for kind in type(exc).__mro__ if kind in _STATUS)
+            challenge = {"WWW-Authenticate": "Bearer"} if status == 401 else None
+            return self._finished(request, error_response(status, str(exc), headers=challenge))
+        return self._finished(request, answer) if isinstance(answer, RestResponse) else answer
+
+    def _finished(self, request: RestRequest, response: RestResponse) -> RestResponse:
+        if response.status >= 400:
+            logger.info("%s %a was answered %d", request.method, request.path[:200], response.status)
+        if request.method == "HEAD":
+            response = replace(response, body=b"")
+        return identified(response)

@@ -1,0 +1,26 @@
+"""What REST calls say to connections: messages, and goodbye."""
+
+from flask_signalr.emulator.rest_bodies import read_message, require_json
+from flask_signalr.emulator.rest_call import RestCall
+from flask_signalr.emulator.rest_response import RestResponse, error_response
+
+
+def send(call: RestCall) -> RestResponse:
+    """Send an invocation to the recipients; nobody there is no error."""
+    require_json(call.request)
+    call.service.send(call.recipients, read_message(call.request.body), call.now)
+    return RestResponse(202)
+
+
+def close(call: RestCall) -> RestResponse:
+    """Close the connections of the recipients, who may reconnect."""
+    call.service.close(call.recipients, call.now, error=call.request.single("reason"), allow_reconnect=True)
+    return RestResponse(204)
+
+
+def close_connection(call: RestCall) -> RestResponse:
+    """Close one connection, which may reconnect."""
+    if call.connection is None:
+        return error_response(404, "The connection does not exist.", "Warning.Connection.NotExisted")
+    close(call)
+    return RestResponse(200)

@@ -4,6 +4,7 @@ import enum
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+from flask_signalr.emulator.client_calls import ClientCalls, ClientStreams
 from flask_signalr.emulator.tokens import ClientIdentity
 from flask_signalr.messages import HubMessage
 from flask_signalr.protocol import HubProtocol, MessageReader, TransferFormat
@@ -58,6 +59,8 @@ class Connection:
         heard_at: When the client last sent something.
         sent_at: When the client was last sent something.
         handshake: What has arrived before the handshake was complete.
+        calls: The calls of the client that wait for its result.
+        streams: The streams that the client asked for.
     """
 
     hub: str
@@ -72,6 +75,8 @@ class Connection:
     transport: ClientTransport | None = None
     protocol: HubProtocol | None = None
     handshake: bytes = field(default=b"", repr=False)
+    calls: ClientCalls = field(default_factory=ClientCalls, repr=False)
+    streams: ClientStreams = field(default_factory=ClientStreams, repr=False)
     _reader: MessageReader | None = field(default=None, repr=False)
     _outbox: list[bytes] = field(default_factory=list, repr=False)
     _waiting: int = 0

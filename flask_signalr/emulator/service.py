@@ -6,14 +6,17 @@ connection until its transport takes it. All calls must come from one thread.
 
 import logging
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
+from flask_signalr.emulator.client_calls import OnResult
 from flask_signalr.emulator.connections import ClientTransport, Connection, Phase
 from flask_signalr.emulator.membership import Membership
 from flask_signalr.emulator.settings import EmulatorSettings
 from flask_signalr.emulator.tokens import ClientIdentity
 from flask_signalr.errors import ProtocolError
 from flask_signalr.messages import (
+    CancelInvocationMessage,
     CloseMessage,
     CompletionMessage,
     HandshakeRequest,
@@ -22,6 +25,7 @@ from flask_signalr.messages import (
     InvocationMessage,
     PingMessage,
     StreamInvocationMessage,
+    StreamItemMessage,
 )
 from flask_signalr.protocol import (
     HUB_PROTOCOLS,
@@ -100,7 +104,7 @@ class Service:
     def drop(self, connection: Connection, now: float) -> None:
         """Forget a connection, without a word to its client: the transport is gone, or breaks off at once."""
         self._connections.pop(connection.token, None)
-        self.members(connection.hub).discard(connection)
+        self._leave(connection)
         connection.enter(Phase.ABORTED, now)
 
     # What REST calls do
@@ -146,6 +150,60 @@ class Service:
                 self._end(connection, encode_handshake(response), now)
             elif connection.phase is Phase.CONNECTED and connection.protocol is not None:
                 self._end(connection, goodbye[connection.protocol.name], now)
+
+    def invoke(
+        self, connection: Connection, target: str, arguments: Sequence[Any], now: float, on_result: OnResult
+    ) -> str:
+        """Call a method of one client that owes a result, and return the invocation id.
+
+        Args:
+            connection: The client.
+            target: The method.
+            arguments: Its arguments.
+            now: The time.
+            on_result: Called once with the completion that the client sends, or with ``None`` when the connection ends
+                without one: at once if it is not connected. After `forget_result`, never.
+
+        Raises:
+            ProtocolError: The call cannot be encoded, or too many wait for results of this client.
+        """
+        invocation_id = connection.calls.add(on_result)
+        if connection.phase is not Phase.CONNECTED:
+            connection.calls.abandon()
+            return invocation_id
+        message = InvocationMessage(invocation_id=invocation_id, target=target, arguments=tuple(arguments))
+        try:
+            self.send([connection], message, now)
+        except ProtocolError:
+            self.forget_result(connection, invocation_id)
+            raise
+        return invocation_id
+
+    def forget_result(self, connection: Connection, invocation_id: str) -> None:
+        """Wait no longer for the result of a call; a completion that comes later is ignored."""
+        connection.calls.forget(invocation_id)
+
+    def send_item(self, connection: Connection, stream_id: str, item: Any, now: float) -> bool:
+        """Send an item of a stream that the client asked for; ``False`` if there is no such stream, or it has ended.
+
+        Raises:
+            ProtocolError: The item cannot be encoded.
+        """
+        if stream_id not in connection.streams:
+            return False
+        self.send([connection], StreamItemMessage(invocation_id=stream_id, item=item), now)
+        return True
+
+    def end_stream(self, connection: Connection, stream_id: str, error: str | None, now: float) -> bool:
+        """End a stream that the client asked for; ``False`` if there is no such stream, or it has ended.
+
+        Raises:
+            ProtocolError: The error cannot be encoded.
+        """
+        if stream_id not in connection.streams:
+            return False
+        self.send([connection], CompletionMessage(invocation_id=stream_id, error=error), now)
+        return connection.streams.end(stream_id)
 
     # What time does
 
@@ -211,6 +269,10 @@ class Service:
         match message:
             case CloseMessage():
                 self._end(connection, b"", now)
+            case CompletionMessage():
+                connection.calls.complete(message)
+            case CancelInvocationMessage(invocation_id=stream_id):
+                connection.streams.end(stream_id)
             case InvocationMessage(invocation_id=None):
                 logger.info(
                     "connection %s sends %.100r, which is ignored: %s", connection.id, message.target, _NO_UPSTREAM
@@ -223,8 +285,14 @@ class Service:
     def _encoded(self, message: HubMessage) -> dict[str, bytes]:
         return {name: protocol.encode(message) for name, protocol in self._protocols.items()}
 
-    def _end(self, connection: Connection, last_words: bytes, now: float) -> None:
+    def _leave(self, connection: Connection) -> None:
+        """Take a connection out of its hub; nobody need wait for it."""
         self.members(connection.hub).discard(connection)
+        connection.streams.clear()
+        connection.calls.abandon()
+
+    def _end(self, connection: Connection, last_words: bytes, now: float) -> None:
+        self._leave(connection)
         if last_words:
             connection.queue(last_words, now)
         if connection.phase is not Phase.ABORTED:

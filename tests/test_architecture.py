@@ -27,6 +27,7 @@ RINGS = {
     "protocol": 0,
     "token_claims": 0,
     "tokens": 0,
+    "emulator.client_calls": 1,
     "emulator.connections": 1,
     "emulator.membership": 1,
     "emulator.names": 1,
@@ -41,9 +42,14 @@ RINGS = {
     "emulator.service": 1,
     "emulator.settings": 1,
     "emulator.tokens": 1,
+    "emulator.upstream_calls": 1,
+    "emulator.upstream_queue": 1,
+    "emulator.upstream_rules": 1,
     "negotiation": 1,
     "hosts": 1,
+    "presence": 1,
     "redaction": 1,
+    "stores": 1,
     "answer": 2,
     "app_state": 2,
     "auth": 2,
@@ -55,6 +61,7 @@ RINGS = {
     "hub": 2,
     "hub_options": 2,
     "origins": 2,
+    "sign_out": 2,
     "testing": 2,
     "trace": 2,
     "views": 2,
@@ -83,7 +90,7 @@ CLOCKS_AND_IO = {
     "urllib.request",
 }
 CLOCK_CALLS = {"now", "utcnow", "today"}
-EXTRAS = {"aiohttp", "cryptography", "flask_login", "gssapi", "krb5", "ldap3", "requests", "spnego", "urllib3"}
+EXTRAS = {"aiohttp", "cryptography", "flask_login", "gssapi", "krb5", "ldap3", "redis", "requests", "spnego", "urllib3"}
 MODULE_LINES = 280
 FUNCTION_LINES = 50
 

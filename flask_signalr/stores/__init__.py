@@ -1,0 +1,1 @@
+"""Stores: the few facts that the processes of an app share."""

@@ -1,0 +1,179 @@
+"""A store in the memory of one process: for development, tests and apps that have one process."""
+
+import heapq
+import itertools
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Sequence
+
+from flask_signalr.errors import StoreUnavailable
+from flask_signalr.stores.store import Connection, check_lifetime
+
+MAX_CLAIMS = 200_000
+MAX_CONNECTIONS = 100_000
+
+
+class MemoryStore:
+    """Implements `Store` for the threads of one process; other processes know nothing of it.
+
+    Args:
+        clock: Seconds that only go forward, for the life of claims.
+        max_claims: The most keys that are kept. No key is dropped before its time, as one more claim of it would
+            succeed then: a full store refuses new ones.
+        max_connections: The most connections of a hub; beyond that the one unconfirmed for the longest is forgotten.
+    """
+
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.monotonic,
+        max_claims: int = MAX_CLAIMS,
+        max_connections: int = MAX_CONNECTIONS,
+    ) -> None:
+        self._clock = clock
+        self._max_claims = max_claims
+        self._max_connections = max_connections
+        self._lock = threading.Lock()
+        self._claims = _Claims()
+        self._hubs: dict[str, _HubConnections] = {}
+
+    def claim(self, key: str, lifetime: int) -> bool:
+        """See `Store.claim`."""
+        check_lifetime(lifetime)
+        with self._lock:
+            now = self._clock()
+            self._claims.forget_expired(now)
+            if key in self._claims:
+                return False
+            self._add_claim(key, now + lifetime)
+            return True
+
+    def confirm(self, hub: str, connection: Connection, now: float, lifetime: int) -> bool:
+        """See `Store.confirm`."""
+        check_lifetime(lifetime)
+        with self._lock:
+            self._claims.forget_expired(self._clock())
+            if _removal(hub, connection.connection_id) in self._claims:
+                return False
+            connections = self._hubs.setdefault(hub, _HubConnections())
+            connections.add(connection, now)
+            connections.forget(before=now - lifetime, beyond=self._max_connections)
+            return True
+
+    def remove(self, hub: str, connection_id: str, remembered: int) -> None:
+        """See `Store.remove`."""
+        with self._lock:
+            self._of(hub).discard(connection_id)
+            if remembered:
+                now = self._clock()
+                self._claims.forget_expired(now)
+                self._add_claim(_removal(hub, connection_id), now + check_lifetime(remembered))
+
+    def connections(self, hub: str, user_id: str | None = None) -> Sequence[Connection]:
+        """See `Store.connections`."""
+        with self._lock:
+            return self._of(hub).all(user_id)
+
+    def users(self, hub: str) -> frozenset[str]:
+        """See `Store.users`."""
+        with self._lock:
+            return frozenset(self._of(hub).by_user)
+
+    def count(self, hub: str) -> int:
+        """See `Store.count`."""
+        with self._lock:
+            return len(self._of(hub).confirmed)
+
+    def take_unconfirmed(
+        self, hub: str, before: float, now: float, limit: int, user_id: str | None = None
+    ) -> list[str]:
+        """See `Store.take_unconfirmed`."""
+        with self._lock:
+            connections = self._of(hub)
+            taken = connections.unconfirmed(before, limit, user_id)
+            for connection in taken:
+                connections.add(connection, now)
+            return [connection.connection_id for connection in taken]
+
+    def _of(self, hub: str) -> "_HubConnections":
+        return self._hubs.get(hub, _HubConnections())
+
+    def _add_claim(self, key: str, expires_at: float) -> None:
+        if len(self._claims) >= self._max_claims:
+            raise StoreUnavailable(
+                f"the store in memory holds {self._max_claims} keys and takes no more until some expire; "
+                "a Redis takes more: set SIGNALR_STORE_URL"
+            )
+        self._claims.add(key, expires_at)
+
+    def __repr__(self) -> str:
+        return "MemoryStore()"
+
+
+def _removal(hub: str, connection_id: str) -> str:
+    return f"removed {hub} {connection_id}"
+
+
+class _Claims:
+    """Keys with the times when they expire."""
+
+    def __init__(self) -> None:
+        self._keys: set[str] = set()
+        self._by_time: list[tuple[float, str]] = []
+
+    def add(self, key: str, expires_at: float) -> None:
+        if key not in self._keys:
+            self._keys.add(key)
+            heapq.heappush(self._by_time, (expires_at, key))
+
+    def forget_expired(self, now: float) -> None:
+        while self._by_time and self._by_time[0][0] <= now:
+            self._keys.discard(heapq.heappop(self._by_time)[1])
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._keys
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+
+class _HubConnections:
+    """The connections of one hub, those unconfirmed for the longest first."""
+
+    def __init__(self) -> None:
+        self.confirmed: OrderedDict[str, tuple[Connection, float]] = OrderedDict()
+        self.by_user: dict[str, dict[str, Connection]] = {}
+
+    def add(self, connection: Connection, now: float) -> None:
+        known = self.confirmed.get(connection.connection_id)
+        self.discard(connection.connection_id)
+        self.confirmed[connection.connection_id] = (connection, now if known is None else max(now, known[1]))
+        if connection.user_id is not None:
+            self.by_user.setdefault(connection.user_id, {})[connection.connection_id] = connection
+
+    def discard(self, connection_id: str) -> None:
+        connection, _ = self.confirmed.pop(connection_id, (None, 0))
+        if connection is not None and connection.user_id is not None:
+            of_user = self.by_user[connection.user_id]
+            del of_user[connection_id]
+            if not of_user:
+                del self.by_user[connection.user_id]
+
+    def forget(self, before: float, beyond: int) -> None:
+        while self.confirmed:
+            connection_id, (_, confirmed_at) = next(iter(self.confirmed.items()))
+            if confirmed_at > before and len(self.confirmed) <= beyond:
+                return
+            self.discard(connection_id)
+
+    def all(self, user_id: str | None) -> list[Connection]:
+        if user_id is None:
+            return [connection for connection, _ in self.confirmed.values()]
+        return list(self.by_user.get(user_id, {}).values())
+
+    def unconfirmed(self, before: float, limit: int, user_id: str | None) -> list[Connection]:
+        candidates: Iterable[str] = self.confirmed if user_id is None else self.by_user.get(user_id, {})
+        if user_id is not None:
+            candidates = sorted(candidates, key=lambda each: self.confirmed[each][1])
+        oldest = (self.confirmed[each] for each in itertools.islice(candidates, limit))
+        return [connection for connection, confirmed_at in oldest if confirmed_at < before]

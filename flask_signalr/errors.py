@@ -98,7 +98,16 @@ class OriginNotAllowed(SignalRError):
 
 
 class AuthorizationDenied(SignalRError):
-    """The caller proved who it is and may not connect."""
+    """The caller is known and may not do this.
+
+    Args:
+        text: For the caller; it does not tell what would be needed.
+        requirement: What a policy's requirement that does not hold is called, for the log; empty for other refusals.
+    """
+
+    def __init__(self, text: str, requirement: str = "") -> None:
+        super().__init__(text)
+        self.requirement = requirement
 
 
 class InvalidSignature(SignalRError):

@@ -1,6 +1,6 @@
 """The caller: a principal, the user id made of it, and the claims of it that enter the service token."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from flask_signalr.claims import NO_CLAIMS, Claims, ClaimsSource, short_name
@@ -137,12 +137,7 @@ def everything(principal: Principal) -> Claims:
 
 def only(*claim_types: str) -> ClaimsFilter:
     """Return a filter that lets these claim types pass, under their long .NET name or their short one."""
-    wanted = frozenset(claim_types)
-
-    def only_these(principal: Principal) -> Claims:
-        return principal.claims.keep(lambda known: known in wanted or short_name(known) in wanted)
-
-    return only_these
+    return _Only(frozenset(claim_types))
 
 
 def rename(new_types: Mapping[str, str], claims_filter: ClaimsFilter | None = None) -> ClaimsFilter:
@@ -152,13 +147,53 @@ def rename(new_types: Mapping[str, str], claims_filter: ClaimsFilter | None = No
         new_types: Old type, under its long .NET name or its short one, to new type.
         claims_filter: What passes, seen before the renaming; without it exactly the renamed claims.
     """
-    chosen = claims_filter or only(*new_types)
-    names = dict(new_types)
+    return _Rename(tuple(new_types.items()), claims_filter or only(*new_types))
 
-    def new_name(known: str) -> str:
-        return names.get(known) or names.get(short_name(known), known)
 
-    def renamed(principal: Principal) -> Claims:
-        return Claims(tuple((new_name(known), value) for known, value in chosen(principal)))
+def passing_types(claims_filter: ClaimsFilter, claim_types: Iterable[str]) -> frozenset[str] | None:
+    """Return the types that a filter of this module lets out when claims of these types, and of its own, come in.
 
-    return renamed
+    ``None`` for any other filter: it may look at what no trial knows.
+    """
+    known = _known_types(claims_filter)
+    if known is None:
+        return None
+    trial = Principal("trial", [(claim_type, "trial") for claim_type in (*claim_types, *known)])
+    return frozenset(claims_filter(trial).types())
+
+
+def _known_types(claims_filter: ClaimsFilter) -> frozenset[str] | None:
+    if claims_filter is nothing or claims_filter is everything:
+        return frozenset()
+    if isinstance(claims_filter, _Only):
+        return claims_filter.claim_types
+    if isinstance(claims_filter, _Rename):
+        inner = _known_types(claims_filter.claims_filter)
+        return None if inner is None else inner | dict(claims_filter.new_types).keys()
+    return None
+
+
+@dataclass(frozen=True)
+class _Only:
+    """What `only` returns: a value, so that its types can be asked for."""
+
+    claim_types: frozenset[str]
+
+    def __call__(self, principal: Principal) -> Claims:
+        wanted = self.claim_types
+        return principal.claims.keep(lambda known: known in wanted or short_name(known) in wanted)
+
+
+@dataclass(frozen=True)
+class _Rename:
+    """What `rename` returns."""
+
+    new_types: tuple[tuple[str, str], ...]
+    claims_filter: ClaimsFilter
+
+    def __call__(self, principal: Principal) -> Claims:
+        names = dict(self.new_types)
+        chosen = self.claims_filter(principal)
+        return Claims(
+            tuple((names.get(known) or names.get(short_name(known), known), value) for known, value in chosen)
+        )

@@ -17,17 +17,20 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "flask_signalr"
 
 RINGS = {
+    "authorization": 0,
     "claim_types": 0,
     "claims": 0,
     "connection_string": 0,
     "endpoints": 0,
     "errors": 0,
+    "invocation": 0,
     "messages": 0,
     "principal": 0,
     "protocol": 0,
     "token_claims": 0,
     "tokens": 0,
     "emulator.client_calls": 1,
+    "dispatch": 1,
     "emulator.connections": 1,
     "emulator.membership": 1,
     "emulator.names": 1,
@@ -47,6 +50,7 @@ RINGS = {
     "emulator.upstream_rules": 1,
     "negotiation": 1,
     "hosts": 1,
+    "hub_methods": 1,
     "presence": 1,
     "redaction": 1,
     "stores": 1,

@@ -1,0 +1,191 @@
+"""Dispatch: what becomes of one invocation, in the words that ASP.NET uses."""
+
+import inspect
+import logging
+import uuid
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+
+from flask_signalr.authorization import AuthorizationContext
+from flask_signalr.errors import AuthorizationDenied, BadRequest, HubException, ProtocolError
+from flask_signalr.hub_methods import Handler, HubMethods
+from flask_signalr.invocation import Invocation
+from flask_signalr.messages import CompletionMessage
+
+logger = logging.getLogger("flask_signalr.upstream")
+
+Run = Callable[[Handler], Handler]
+"""Makes a function that runs as the app's views do, such as Flask's ``ensure_sync``."""
+
+_LONGEST_NAME = 200
+
+
+def invoke(
+    methods: HubMethods, invocation: Invocation, run: Run, *, detailed_errors: bool = False
+) -> CompletionMessage | None:
+    """Run the method that a client invokes and return the answer; ``None`` if it waits for none.
+
+    Whatever goes wrong is an answer too: nothing is raised.
+
+    Args:
+        methods: The hub's.
+        invocation: With a target.
+        run: The app's ``ensure_sync``.
+        detailed_errors: Whether the caller gets to read every error, not only a `HubException`.
+
+    Source: dotnet/aspnetcore:src/SignalR/server/Core/src/Internal/DefaultHubDispatcher.cs.
+    """
+    target = (invocation.target or "")[:_LONGEST_NAME]
+    try:
+        result = _result(methods, invocation, run)
+    except _Refused as exc:
+        return _failed(invocation, str(exc))
+    except AuthorizationDenied as exc:
+        log_denial(exc, invocation)
+        return _failed(invocation, f"Failed to invoke '{target}' because user is unauthorized")
+    except HubException as exc:
+        return _failed(invocation, f"{_unexpected(target)} HubException: {exc}")
+    except Exception as exc:  # noqa: BLE001 - an app's function may raise anything; it is logged
+        return _hidden(invocation, exc, detailed_errors)
+    if invocation.invocation_id is None:
+        return None
+    return CompletionMessage(invocation_id=invocation.invocation_id, result=result)
+
+
+def encoded(
+    completion: CompletionMessage,
+    invocation: Invocation,
+    encode: Callable[[CompletionMessage], bytes],
+    *,
+    detailed_errors: bool = False,
+) -> bytes:
+    """Return the bytes of an answer; a result that cannot be written is the method's error.
+
+    Args:
+        completion: What `invoke` returned.
+        invocation: What it answers.
+        encode: The hub protocol's.
+        detailed_errors: As for `invoke`.
+    """
+    try:
+        return encode(completion)
+    except ProtocolError as exc:
+        failed = _hidden(invocation, exc, detailed_errors)
+        return encode(failed or completion)
+
+
+def connected(methods: HubMethods, invocation: Invocation, run: Run) -> None:
+    """Let a hub's handlers see a client that connects, each in its turn; the first that refuses it is the last.
+
+    Raises:
+        AuthorizationDenied: One refused the client, or failed; the text is for the client.
+    """
+    try:
+        for function in methods.connected:
+            _call(run, function, invocation)
+    except AuthorizationDenied as exc:
+        log_denial(exc, invocation)
+        raise
+    except HubException as exc:
+        raise AuthorizationDenied(str(exc)) from exc
+    except Exception as exc:
+        error_id = _log(invocation, exc)
+        raise AuthorizationDenied(f"An unexpected error occurred on the server. (error id {error_id})") from exc
+
+
+def disconnected(methods: HubMethods, invocation: Invocation, error: str | None, run: Run) -> None:
+    """Tell all of a hub's handlers that a client is gone; what one raises is logged and keeps no other from it.
+
+    Args:
+        methods: The hub's.
+        invocation: Without a target.
+        error: Why the connection ended, if not as it should.
+        run: The app's ``ensure_sync``.
+    """
+    for function in methods.disconnected:
+        try:
+            _call(run, function, invocation, error)
+        except Exception as exc:  # noqa: BLE001 - an app's function may raise anything; it is logged
+            _log(invocation, exc)
+
+
+def log_denial(denied: AuthorizationDenied, subject: Invocation | AuthorizationContext) -> None:
+    """Log which requirement denied: an error, with its traceback, if it could not be checked."""
+    method = subject.target if isinstance(subject, Invocation) else subject.method
+    where = (subject.hub, "negotiate or connect" if method is None else method[:_LONGEST_NAME])
+    requirement = denied.requirement or "a handler"
+    if denied.__cause__ is None:
+        logger.info("hub %r, %r: %s denied the caller", *where, requirement)
+    else:
+        cause = denied.__cause__
+        logger.error("hub %r, %r: %s could not be checked and denied the caller: %s", *where, requirement, cause,
+                     exc_info=cause)  # fmt: skip
+
+
+class _Refused(Exception):
+    """Holds the answer to a call that reached no function."""
+
+
+def _result(methods: HubMethods, invocation: Invocation, run: Run) -> Any:
+    """Find, bind, authorize and call: the road of every invocation."""
+    target = invocation.target or ""
+    method = methods.find(target)
+    if method is None:
+        raise _Refused(f"Unknown hub method '{target[:_LONGEST_NAME]}'")
+    if invocation.is_stream:
+        raise _Refused(
+            f"The client attempted to invoke the non-streaming '{target}' method with a streaming invocation."
+        )
+    try:
+        arguments = method.bind(invocation.arguments)
+    except BadRequest as exc:
+        raise _Refused(f"Failed to invoke '{target}' due to an error on the server. {exc}") from exc
+    method.policy.check(AuthorizationContext(invocation.principal, invocation.hub, method.name, arguments))
+    if target != method.name:  # who compares names must not be fooled by another case
+        invocation = replace(invocation, target=method.name)
+    result = _call(run, method.function, invocation, *arguments)
+    return msgspec.UNSET if result is None and method.returns_nothing else result
+
+
+def _call(run: Run, function: Handler, *arguments: Any) -> Any:
+    result = run(function)(*arguments)
+    if inspect.iscoroutine(result):  # of an object or a lambda that nobody could know to be async
+        result = run(_awaited)(result)
+    return result
+
+
+async def _awaited(result: Any) -> Any:
+    return await result
+
+
+def _unexpected(target: str) -> str:
+    return f"An unexpected error occurred invoking '{target}' on the server."
+
+
+def _hidden(invocation: Invocation, error: Exception, detailed_errors: bool) -> CompletionMessage | None:
+    error_id = _log(invocation, error)
+    details = f" {type(error).__name__}: {error}" if detailed_errors else ""
+    return _failed(
+        invocation, f"{_unexpected((invocation.target or '')[:_LONGEST_NAME])}{details} (error id {error_id})"
+    )
+
+
+def _failed(invocation: Invocation, error: str) -> CompletionMessage | None:
+    if invocation.invocation_id is None:
+        return None
+    return CompletionMessage(invocation_id=invocation.invocation_id, error=error)
+
+
+def _log(invocation: Invocation, error: Exception) -> str:
+    error_id = uuid.uuid4().hex[:12]
+    logger.error(
+        "hub %r, %r: a handler failed (error id %s)",
+        invocation.hub,
+        invocation.target or "event",
+        error_id,
+        exc_info=error,
+    )
+    return error_id

@@ -44,12 +44,20 @@ class SigningKey:
     def sign(self, payload: bytes, algorithm: str) -> str:
         """Return the compact JWT (RFC 7519) of a payload, which must be JSON."""
         signing_input = self._headers[algorithm] + _base64url(payload)
+        return (signing_input + b"." + _base64url(self._hmac(signing_input, algorithm))).decode()
+
+    def connection_digest(self, connection_id: str) -> bytes:
+        """Return what the service signs an upstream request of a connection with: HMAC-SHA256 of the connection id."""
+        return self._hmac(connection_id.encode(), "HS256")
+
+    def _hmac(self, message: bytes, algorithm: str) -> bytes:
         inner, outer = self._states[algorithm]
         inner = inner.copy()
-        inner.update(signing_input)
+        inner.update(message)
         outer = outer.copy()
         outer.update(inner.digest())
-        return (signing_input + b"." + _base64url(outer.digest())).decode()
+        digest: bytes = outer.digest()
+        return digest
 
     def __repr__(self) -> str:
         return f"SigningKey(key_id={self.key_id!r})"

@@ -80,7 +80,8 @@ def require_role(*roles: str) -> Requirement:
     Raises:
         ConfigurationError: No role is given, or one is no text.
     """
-    if not roles or not all(isinstance(role, str) and role for role in roles):
+    given: tuple[object, ...] = roles
+    if not given or not all(isinstance(role, str) and role for role in given):
         raise ConfigurationError('require_role takes names of roles, each a text: require_role("staff", "admin")')
     return _Claim(f"require_role({', '.join(map(repr, roles))})", ROLE_TYPES, roles)
 
@@ -93,7 +94,8 @@ def require_claim(claim_type: str, *values: ClaimValue) -> Requirement:
     Raises:
         ConfigurationError: The type is no text, or a value is a collection.
     """
-    if not isinstance(claim_type, str) or not claim_type:
+    given: object = claim_type
+    if not isinstance(given, str) or not given:
         raise ConfigurationError('require_claim takes a claim type, a text: require_claim("department", "sales")')
     if not all(isinstance(value, str | int | float | bool) for value in values):
         raise ConfigurationError(
@@ -117,15 +119,16 @@ class Policy:
     """
 
     def __init__(self, *requirements: Requirement) -> None:
-        for requirement in requirements:
+        given: tuple[object, ...] = requirements
+        for requirement in given:
             if not callable(requirement):
                 kind = type(requirement).__name__
                 raise ConfigurationError(
                     f"Policy(…) takes requirements, callables of an AuthorizationContext, not a {kind}; "
                     "the requirements of another policy are *policy.requirements"
                 )
-            if requirement is require_role or requirement is require_claim:
-                raise ConfigurationError(f"Policy(…) takes what {requirement.__name__}(…) returns: call it")
+            if any(requirement is factory for factory in (require_role, require_claim)):
+                raise ConfigurationError("Policy(…) takes what require_role(…) and require_claim(…) return: call them")
         self.requirements = requirements
 
     def check(self, context: AuthorizationContext) -> None:

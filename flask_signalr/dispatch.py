@@ -42,14 +42,15 @@ def invoke(
     try:
         result = _result(methods, invocation, run)
     except _Refused as exc:
+        logger.debug("hub %r: %r", invocation.hub, str(exc))
         return _failed(invocation, str(exc))
     except AuthorizationDenied as exc:
         log_denial(exc, invocation)
         return _failed(invocation, f"Failed to invoke '{target}' because user is unauthorized")
     except HubException as exc:
-        return _failed(invocation, f"{_unexpected(target)} HubException: {exc}")
+        return _failed(invocation, f"{_unexpected(target)} {type(exc).__name__}: {exc}")
     except Exception as exc:  # noqa: BLE001 - an app's function may raise anything; it is logged
-        return _hidden(invocation, exc, detailed_errors)
+        return _failed(invocation, _hidden(invocation, exc, detailed_errors))
     if invocation.invocation_id is None:
         return None
     return CompletionMessage(invocation_id=invocation.invocation_id, result=result)
@@ -73,8 +74,8 @@ def encoded(
     try:
         return encode(completion)
     except ProtocolError as exc:
-        failed = _hidden(invocation, exc, detailed_errors)
-        return encode(failed or completion)
+        error = _hidden(invocation, exc, detailed_errors)
+        return encode(CompletionMessage(invocation_id=completion.invocation_id, error=error))
 
 
 def connected(methods: HubMethods, invocation: Invocation, run: Run) -> None:
@@ -115,14 +116,12 @@ def disconnected(methods: HubMethods, invocation: Invocation, error: str | None,
 def log_denial(denied: AuthorizationDenied, subject: Invocation | AuthorizationContext) -> None:
     """Log which requirement denied: an error, with its traceback, if it could not be checked."""
     method = subject.target if isinstance(subject, Invocation) else subject.method
-    where = (subject.hub, "negotiate or connect" if method is None else method[:_LONGEST_NAME])
-    requirement = denied.requirement or "a handler"
-    if denied.__cause__ is None:
-        logger.info("hub %r, %r: %s denied the caller", *where, requirement)
+    where = (subject.hub, "connect" if method is None else method[:_LONGEST_NAME])
+    if denied.requirement and denied.__cause__ is not None:
+        text = "hub %r, %r: %s could not be checked, which denies: %s"
+        logger.error(text, *where, denied.requirement, denied.__cause__, exc_info=denied.__cause__)
     else:
-        cause = denied.__cause__
-        logger.error("hub %r, %r: %s could not be checked and denied the caller: %s", *where, requirement, cause,
-                     exc_info=cause)  # fmt: skip
+        logger.info("hub %r, %r: denied by %s", *where, denied.requirement or "a handler")
 
 
 class _Refused(Exception):
@@ -165,12 +164,11 @@ def _unexpected(target: str) -> str:
     return f"An unexpected error occurred invoking '{target}' on the server."
 
 
-def _hidden(invocation: Invocation, error: Exception, detailed_errors: bool) -> CompletionMessage | None:
+def _hidden(invocation: Invocation, error: Exception, detailed_errors: bool) -> str:
+    """Log an error and return what the caller may read of it."""
     error_id = _log(invocation, error)
     details = f" {type(error).__name__}: {error}" if detailed_errors else ""
-    return _failed(
-        invocation, f"{_unexpected((invocation.target or '')[:_LONGEST_NAME])}{details} (error id {error_id})"
-    )
+    return f"{_unexpected((invocation.target or '')[:_LONGEST_NAME])}{details} (error id {error_id})"
 
 
 def _failed(invocation: Invocation, error: str) -> CompletionMessage | None:

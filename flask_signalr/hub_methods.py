@@ -141,10 +141,11 @@ class HubMethods:
             ConfigurationError: The name is none, or taken: clients find a method whatever the case. The policy is
                 none. Or as `HubMethod`.
         """
-        if not isinstance(name, str) or not name:
+        given: tuple[object, object] = (name, policy)
+        if not isinstance(given[0], str) or not name:
             raise ConfigurationError(f"a hub method's name is the text that clients invoke, not {name!r}")
-        if policy is not None and not isinstance(policy, Policy):
-            kind = type(policy).__name__
+        if not isinstance(given[1], Policy | None):
+            kind = type(given[1]).__name__
             raise ConfigurationError(f"hub method {name!r}: policy= takes a Policy, not a {kind}: Policy(…) makes one")
         known = self._methods.get(name.lower())
         if known is not None:

@@ -158,7 +158,7 @@ def passing_types(claims_filter: ClaimsFilter, claim_types: Iterable[str]) -> fr
     known = _known_types(claims_filter)
     if known is None:
         return None
-    trial = Principal("trial", [(claim_type, "trial") for claim_type in (*claim_types, *known)])
+    trial = Principal("trial", Claims(tuple((claim_type, "trial") for claim_type in (*claim_types, *known))))
     return frozenset(claims_filter(trial).types())
 
 

@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo demo-windows test check bench lock clean kerberos slapd chromium wrk without-npm npm-missing
+.PHONY: help demo demo-windows test check bench lock clean kerberos slapd redis chromium wrk without-npm npm-missing
 
 PYTHON ?= python3
 ARGS ?=
@@ -25,7 +25,7 @@ demo_modules := $(if $(npm),$(call node_stamp,$(call with_node,demo)),npm-missin
 bench_modules := $(if $(npm),$(call node_stamp,$(call with_node,benchmarks)),npm-missing)
 
 # `make check` measures ring 0 and the auth schemes by their own tests: no branch of these may stay untested.
-ring_0 := authorization claim_types claims connection_string endpoints errors invocation messages principal protocol token_claims tokens
+ring_0 := authorization claim_types claims connection_string endpoints errors invocation messages principal protocol token_claims tokens upstream_headers upstream_signature
 gated_tests := $(wildcard $(ring_0:%=tests/test_%*.py) tests/test_vectors.py tests/test_auth*.py)
 comma := ,
 gated_files := $(subst $(blank),$(comma),$(ring_0:%=flask_signalr/%.py) flask_signalr/auth/*)
@@ -45,12 +45,12 @@ demo: $(environment) $(demo_modules) ## the chat with its own SignalR service on
 demo-windows: $(environment) $(demo_modules) kerberos ## the same in an intranet of its own: Windows sign-on, without Windows
 	@$(python) -m demo --windows $(ARGS)
 
-test: $(environment) $(clients) $(test_modules) kerberos slapd chromium ## every test, in a real browser too
+test: $(environment) $(clients) $(test_modules) kerberos slapd redis chromium ## every test, in a real browser too
 	@echo "==> Running the tests"
 	@$(python) -m pytest $(ARGS)
 	@echo "make test: passed. What could not run here, if anything, stands above under LEFT OUT."
 
-check: $(environment) $(test_modules) kerberos slapd ## the gates: lint, types, layers, examples in the docs, branch coverage
+check: $(environment) $(test_modules) kerberos slapd redis ## the gates: lint, types, layers, examples in the docs, branch coverage
 	@echo "==> Lint and format"
 	@$(python) -m ruff check .
 	@$(python) -m ruff format --check .
@@ -88,6 +88,9 @@ kerberos: $(environment)
 
 slapd:
 	@scripts/setup slapd
+
+redis:
+	@scripts/setup redis
 
 chromium:
 	@scripts/setup chromium

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Playwright, expect, sync_playwright
 
-from tests import kdc, slapd
+from tests import kdc, redis_server, slapd
 from tests.intranet import Intranet, running_intranet
 from tests.oidc import OidcProvider, missing_requirement
 
@@ -122,3 +123,24 @@ def directory_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[slapd
 def own_directory_server(tmp_path: Path) -> Iterator[slapd.Slapd]:
     """Return a directory of the test's own, which it may pause and stop."""
     yield from _directory(tmp_path)
+
+
+def _redis() -> Iterator[redis_server.RedisServer]:
+    missing = redis_server.missing_requirement()
+    if missing is not None:
+        pytest.skip(f"tests with a real Redis: {missing}")
+    # pytest's own folders have long names, and a socket's path must be short.
+    with tempfile.TemporaryDirectory() as folder, redis_server.RedisServer(Path(folder)) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def running_redis() -> Iterator[redis_server.RedisServer]:
+    """Return a running Redis; tests use keys of their own and leave those of others alone."""
+    yield from _redis()
+
+
+@pytest.fixture
+def own_redis() -> Iterator[redis_server.RedisServer]:
+    """Return a Redis of the test's own, which it may pause, stop and empty."""
+    yield from _redis()

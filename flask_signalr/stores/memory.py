@@ -86,14 +86,14 @@ class MemoryStore:
 
     def take_unconfirmed(
         self, hub: str, before: float, now: float, limit: int, user_id: str | None = None
-    ) -> list[str]:
+    ) -> list[Connection]:
         """See `Store.take_unconfirmed`."""
         with self._lock:
             connections = self._of(hub)
             taken = connections.unconfirmed(before, limit, user_id)
             for connection in taken:
                 connections.add(connection, now)
-            return [connection.connection_id for connection in taken]
+            return taken
 
     def _of(self, hub: str) -> "_HubConnections":
         return self._hubs.get(hub, _HubConnections())

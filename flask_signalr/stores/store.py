@@ -47,7 +47,7 @@ class Store(Protocol):
         """
 
     def remove(self, hub: str, connection_id: str, remembered: int) -> None:
-        """Forget a connection, and for so many seconds do not add it again: events may come late. 0 remembers nothing."""
+        """Forget a connection, and do not add it again for so many seconds, as events may come late; 0 for none."""
 
     def connections(self, hub: str, user_id: str | None = None) -> Sequence[Connection]:
         """Return the connections of one user, or of all, in no order."""
@@ -60,8 +60,8 @@ class Store(Protocol):
 
     def take_unconfirmed(
         self, hub: str, before: float, now: float, limit: int, user_id: str | None = None
-    ) -> list[str]:
-        """Return the ids of connections that were last confirmed before a time, and count them as confirmed now.
+    ) -> list[Connection]:
+        """Return connections that were last confirmed before a time, and count them as confirmed now.
 
         So each is handed to one caller, who verifies it; a caller who dies meanwhile only delays that.
 

@@ -1,0 +1,106 @@
+"""A throw-away Redis: Debian's redis-server on a socket in a folder of its own; nothing is written to the disk."""
+
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from types import TracebackType
+from typing import IO, TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+PASSWORD = "of the redis/of a test?"
+QUOTED_PASSWORD = "of%20the%20redis%2Fof%20a%20test%3F"
+
+
+def missing_requirement() -> str | None:
+    """Return what keeps a Redis from being started here, or ``None``."""
+    if shutil.which("redis-server") is None:
+        return "the program redis-server is missing (Debian: redis-server)"
+    if find_spec("redis") is None:
+        return "the Python package redis is missing"
+    return None
+
+
+class RedisServer:
+    """A Redis that runs while its ``with`` block does.
+
+    Args:
+        folder: An empty folder with a short name: a socket's path has 108 bytes at most.
+
+    Attributes:
+        url: Where it is, with the password.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._socket = folder / "redis.sock"
+        self.url = f"unix://:{QUOTED_PASSWORD}@{self._socket}"
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Start the server, empty."""
+        settings = {"port": "0", "unixsocket": str(self._socket), "requirepass": PASSWORD, "save": "", "appendonly": "no"}
+        arguments = [part for name, value in settings.items() for part in (f"--{name}", value)]
+        self._process = subprocess.Popen(
+            ["redis-server", *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
+        assert self._process.stdout is not None
+        _wait_until_ready(self._process.stdout)
+
+    def stop(self) -> None:
+        """End the server; what it held is lost."""
+        self._process.kill()
+        self._process.wait()
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Let the server be silent: the kernel takes connections and bytes for it, and nobody answers."""
+        self._process.send_signal(signal.SIGSTOP)
+        os.waitpid(self._process.pid, os.WUNTRACED)  # until it stands still
+        try:
+            yield
+        finally:
+            self._process.send_signal(signal.SIGCONT)
+
+    @contextmanager
+    def admin(self) -> Iterator["Redis"]:
+        """Return a client that may look at everything."""
+        from redis import Redis
+
+        client = Redis.from_url(self.url, decode_responses=True)
+        try:
+            yield client
+        finally:
+            client.close()
+
+    def let_pass(self, seconds: int) -> None:
+        """Let the keys be as if so many seconds had gone by."""
+        with self.admin() as client:
+            for key in client.keys():
+                left = client.pttl(key) - seconds * 1000
+                assert client.pttl(key) > 0, f"{key} has no end"
+                client.pexpire(key, max(left, 0))
+
+
+def _wait_until_ready(output: IO[str]) -> None:
+    told = ""
+    for line in output:
+        told += line
+        if "ready to accept connections" in line:
+            return
+    raise AssertionError(f"redis-server ended before it was ready:\n{told}")

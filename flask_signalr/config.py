@@ -16,10 +16,13 @@ from flask_signalr.negotiation import check_application_name
 from flask_signalr.origins import parse_origins
 from flask_signalr.token_claims import LONGEST_LIFETIME, StickyMode, TokenOptions, Transport
 from flask_signalr.tokens import ALGORITHMS, TOKEN_LIMIT
+from flask_signalr.upstream_settings import SecondaryKeys, UpstreamSettings, upstream_keys, upstream_token
 
 logger = logging.getLogger("flask_signalr.config")
 
 _PREFIX = "SIGNALR_"
+_LARGEST_BODY = 16 * 1024 * 1024  # bytes; the service takes no larger answers either
+_LONGEST_WINDOW = 86_400
 
 
 class _Keys(msgspec.Struct, kw_only=True, rename=lambda field: _PREFIX + field.upper()):
@@ -38,6 +41,12 @@ class _Keys(msgspec.Struct, kw_only=True, rename=lambda field: _PREFIX + field.u
     handshake_timeout: Annotated[int, msgspec.Meta(ge=1, le=30)] = 15
     max_poll_interval: Annotated[int, msgspec.Meta(ge=1, le=300)] | None = None
     transports: Annotated[list[Transport], msgspec.Meta(min_length=1)] | None = None
+    secondary_keys: SecondaryKeys = ""
+    upstream_issuer: str = ""
+    upstream_audience: str = ""
+    upstream_app_id: str = ""
+    upstream_body_limit: Annotated[int, msgspec.Meta(ge=1, le=_LARGEST_BODY)] = UpstreamSettings.body_limit
+    upstream_replay_window: Annotated[int, msgspec.Meta(ge=0, le=_LONGEST_WINDOW)] = UpstreamSettings.replay_window
 
     def __repr__(self) -> str:
         return "_Keys(…)"  # connection strings hold keys, and error trackers show local variables
@@ -73,6 +82,7 @@ class Settings:
         access_token_warning_length: Characters of a service token above which a warning is logged.
         allowed_origins: The origins, besides the app's own, whose pages may connect.
         token_options: What the service tokens tell the service.
+        upstream: How upstream requests are checked.
     """
 
     endpoints: tuple[ServiceEndpoint, ...]
@@ -82,6 +92,12 @@ class Settings:
     access_token_warning_length: int
     allowed_origins: frozenset[str]
     token_options: TokenOptions
+    upstream: UpstreamSettings = UpstreamSettings()
+
+    @property
+    def detailed_errors(self) -> bool:
+        """Whether clients read the errors of hub methods."""
+        return self.token_options.detailed_errors
 
     @cached_property
     def audience_base_urls(self) -> frozenset[str]:
@@ -101,8 +117,9 @@ class Settings:
             allowed_origins = parse_origins(origins.split(",") if isinstance(origins, str) and origins else origins)
         with _naming("SIGNALR_APPLICATION_NAME"):
             application_name = check_application_name(keys.application_name)
+        endpoints = _endpoints(keys)
         return cls(
-            endpoints=_endpoints(keys),
+            endpoints=endpoints,
             application_name=application_name,
             access_token_lifetime=keys.access_token_lifetime,
             access_token_algorithm=keys.access_token_algorithm,
@@ -116,7 +133,19 @@ class Settings:
                 max_poll_interval=keys.max_poll_interval,
                 transports=None if keys.transports is None else tuple(keys.transports),
             ),
+            upstream=_upstream(keys, endpoints),
         )
+
+
+def _upstream(keys: _Keys, endpoints: tuple[ServiceEndpoint, ...]) -> UpstreamSettings:
+    with _naming("SIGNALR_SECONDARY_KEYS"):
+        known = upstream_keys(endpoints, keys.secondary_keys)
+    return UpstreamSettings(
+        keys=known,
+        token=upstream_token(keys.upstream_issuer, keys.upstream_audience, keys.upstream_app_id),
+        body_limit=keys.upstream_body_limit,
+        replay_window=keys.upstream_replay_window,
+    )
 
 
 def _read(config: Mapping[str, Any]) -> _Keys:

@@ -9,6 +9,7 @@ from flask import Request
 
 from flask_signalr.auth.chain import authenticate
 from flask_signalr.claims import Claims, ClaimsSource
+from flask_signalr.claims_header import GUEST_MARK, check_user_id, escape_claims
 from flask_signalr.config import Settings
 from flask_signalr.endpoints import ServiceEndpoint
 from flask_signalr.errors import AuthorizationDenied
@@ -77,8 +78,14 @@ class MountedHub:
             raise TypeError(f"the collision_guard of hub {self.name!r} returned a {kind}, not True or False")
         return answer
 
-    def claims(self, principal: Principal) -> Claims:
+    def claims(self, principal: Principal, user_id: str | None = None) -> Claims:
         """Return the claims of a principal that enter the service token.
+
+        A guest with a user id gets a mark, or it would come back from the service like somebody who signed in.
+
+        Args:
+            principal: The principal.
+            user_id: What `user_id` returned.
 
         Raises:
             TypeError: The claims filter returned something else.
@@ -89,10 +96,12 @@ class MountedHub:
             raise TypeError(
                 f"the claims_filter of hub {self.name!r} returned a {kind}, not Claims: Claims.of(…) makes them"
             )
-        return claims
+        return claims if principal.is_authenticated or user_id is None else claims + GUEST_MARK
 
     def access(self, user_id: str | None, claims: Claims, principal: Principal, lifetime: int) -> ClientAccess:
         """Return what a client needs to connect.
+
+        The claims enter the token escaped, as `escape_claims` does.
 
         Args:
             user_id: What `user_id` returned.
@@ -101,8 +110,12 @@ class MountedHub:
             lifetime: Seconds that the token may live at most.
 
         Raises:
-            SignalRError: As `client_access`, `token_claims`, `token_lifetime` and the endpoint router.
+            SignalRError: As `check_user_id`, `escape_claims`, `client_access`, `token_claims`, `token_lifetime` and
+                the endpoint router.
         """
+        if user_id is not None:
+            check_user_id(user_id)
+        escaped = escape_claims(claims, may_name_user=user_id is None and not principal.is_authenticated)
         options, settings = self.options, self.settings
         endpoint: object = options.endpoint_router.negotiate_endpoint(principal, settings.endpoints)
         if not isinstance(endpoint, ServiceEndpoint):
@@ -112,7 +125,7 @@ class MountedHub:
         access = client_access(
             endpoint,
             self.name,
-            token_claims(user_id, claims, principal, options.token_options, len(settings.endpoints)),
+            token_claims(user_id, escaped, principal, options.token_options, len(settings.endpoints)),
             lifetime=token_lifetime(lifetime, principal.expires_at, now),
             now=now,
             application_name=settings.application_name,

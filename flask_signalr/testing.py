@@ -18,8 +18,9 @@ from flask_signalr.emulator.service import Service
 from flask_signalr.emulator.settings import EmulatorSettings
 from flask_signalr.emulator.tokens import ClientIdentity, TokenCheck
 from flask_signalr.errors import AccessTokenRefused, ConfigurationError, NegotiationRefused
+from flask_signalr.hub_protocols import HUB_PROTOCOLS
 from flask_signalr.messages import HandshakeRequest, InvocationMessage
-from flask_signalr.protocol import HUB_PROTOCOLS, MessageReader, encode_handshake
+from flask_signalr.protocol import MessageReader, encode_handshake
 
 _JSON = HUB_PROTOCOLS["json"]
 _MESSAGE_LIMIT = 2**24

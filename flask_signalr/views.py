@@ -39,7 +39,7 @@ def negotiate(hub: str) -> ResponseReturnValue:
     check_shape(current)
     principal = declared.authenticate(current)
     user_id = declared.user_id(principal)
-    claims = declared.claims(principal)
+    claims = declared.claims(principal, user_id)
     access = declared.access(user_id, claims, principal, options.access_token_lifetime)
     return Answer(access, cors_headers(current, options.origins))
 

@@ -1,0 +1,280 @@
+"""The MessagePack hub protocol: one array a message, each after its length.
+
+Source: dotnet/aspnetcore:src/SignalR/docs/specs/HubProtocol.md.
+"""
+
+from typing import Any, Literal
+
+import msgspec
+
+from flask_signalr.errors import ProtocolError
+from flask_signalr.messages import (
+    CancelInvocationMessage,
+    CloseMessage,
+    CompletionMessage,
+    HubMessage,
+    InvocationMessage,
+    PingMessage,
+    StreamInvocationMessage,
+    StreamItemMessage,
+)
+from flask_signalr.protocol import KNOWN_TYPES, NESTING_LIMIT, TOO_DEEP, TransferFormat, check_bounds, reason
+
+_LONGEST_LENGTH = 5
+_LARGEST_LENGTH = 2**31 - 1
+_ERROR, _VOID, _RESULT = 1, 2, 3
+
+_NO_CONTAINER = bytes(set(range(256)) - {*range(0x80, 0xA0), *range(0xDC, 0xE0)})
+"""The bytes that begin neither an array nor a map."""
+
+
+class MessagePackHubProtocol:
+    """The codec of the MessagePack hub protocol."""
+
+    name = "messagepack"
+    version = 1
+    transfer_format = TransferFormat.BINARY
+    content_type = "application/x-msgpack"
+    frame_header_size = _LONGEST_LENGTH
+
+    def __init__(self) -> None:
+        self._decoder: msgspec.msgpack.Decoder[_AnyArray] = msgspec.msgpack.Decoder(
+            _AnyArray, ext_hook=_refuse_extension
+        )
+        self._encoder = msgspec.msgpack.Encoder()
+
+    def encode(self, message: HubMessage) -> bytes:
+        """Return the message after its length.
+
+        Bytes stay bytes; a `datetime.datetime` with a time zone becomes a timestamp (extension -1), one without is
+        written as text.
+
+        Raises:
+            ProtocolError: The message holds what MessagePack or some client cannot carry: a lone surrogate, an
+                object of none of its types, an integer beyond 64 bits, more than `NESTING_LIMIT` levels.
+        """
+        try:
+            payload = self._encoder.encode(_items(message))
+        except RecursionError as exc:
+            raise ProtocolError(TOO_DEEP) from exc
+        except (TypeError, ValueError, OverflowError) as exc:
+            raise ProtocolError(f"the message cannot be written as MessagePack: {reason(exc)}") from exc
+        _check_bounds(payload)
+        return _length(len(payload)) + payload
+
+    def split(self, data: bytes) -> tuple[list[bytes], bytes]:
+        """Return the messages that are complete, without their lengths, and what follows them.
+
+        Raises:
+            ProtocolError: The data begins with a length of more than 2 GiB.
+        """
+        payloads: list[bytes] = []
+        start = 0
+        while True:
+            try:
+                frame = _frame(data, start)
+            except ProtocolError:
+                if payloads:
+                    break
+                raise
+            if frame is None:
+                break
+            begin, start = frame
+            payloads.append(data[begin:start])
+        return payloads, data[start:]
+
+    def parse(self, payload: bytes) -> HubMessage | None:
+        """Return the message of one payload, ``None`` for an unknown type; further items of the array are ignored.
+
+        Raises:
+            ProtocolError: The payload is no MessagePack, no message, beyond the bounds that `encode` keeps, or
+                holds an extension other than a timestamp.
+        """
+        try:
+            message = self._decoder.decode(payload).message()
+        except msgspec.ValidationError as exc:
+            if _has_unknown_type(payload):
+                return None
+            raise ProtocolError(f"the message breaks the hub protocol: {reason(exc)}") from exc
+        except RecursionError as exc:
+            raise ProtocolError(TOO_DEEP) from exc
+        except ValueError as exc:
+            raise ProtocolError(f"the message is not valid MessagePack: {reason(exc)}") from exc
+        _check_bounds(payload)
+        return message
+
+
+class _Array(msgspec.Struct, frozen=True, array_like=True, tag_field="type"):
+    """What all messages have in common: how they look in MessagePack. Items that are missing have a default."""
+
+
+class _Invocation(_Array, frozen=True, tag=1):
+    headers: dict[str, str] | None
+    invocation_id: str | None
+    target: str
+    arguments: tuple[Any, ...]
+    stream_ids: tuple[str, ...] | None = None
+
+    def message(self) -> HubMessage:
+        return InvocationMessage(
+            headers=self.headers or None,
+            invocation_id=self.invocation_id,
+            target=self.target,
+            arguments=self.arguments,
+            stream_ids=self.stream_ids or (),
+        )
+
+
+class _StreamItem(_Array, frozen=True, tag=2):
+    headers: dict[str, str] | None
+    invocation_id: str
+    item: Any
+
+    def message(self) -> HubMessage:
+        return StreamItemMessage(headers=self.headers or None, invocation_id=self.invocation_id, item=self.item)
+
+
+class _Completion(_Array, frozen=True, tag=3):
+    headers: dict[str, str] | None
+    invocation_id: str
+    kind: Literal[1, 2, 3]
+    value: Any = msgspec.UNSET
+
+    def message(self) -> HubMessage:
+        error = result = None
+        if self.kind == _ERROR:
+            error, result = msgspec.convert(self.value, str), msgspec.UNSET
+        elif self.kind == _VOID:
+            result = msgspec.UNSET
+        elif self.value is msgspec.UNSET:
+            raise msgspec.ValidationError("a completion of kind 3 has no result")
+        else:
+            result = self.value
+        return CompletionMessage(
+            headers=self.headers or None, invocation_id=self.invocation_id, result=result, error=error
+        )
+
+
+class _StreamInvocation(_Array, frozen=True, tag=4):
+    headers: dict[str, str] | None
+    invocation_id: str
+    target: str
+    arguments: tuple[Any, ...]
+    stream_ids: tuple[str, ...] | None = None
+
+    def message(self) -> HubMessage:
+        return StreamInvocationMessage(
+            headers=self.headers or None,
+            invocation_id=self.invocation_id,
+            target=self.target,
+            arguments=self.arguments,
+            stream_ids=self.stream_ids or (),
+        )
+
+
+class _CancelInvocation(_Array, frozen=True, tag=5):
+    headers: dict[str, str] | None
+    invocation_id: str
+
+    def message(self) -> HubMessage:
+        return CancelInvocationMessage(headers=self.headers or None, invocation_id=self.invocation_id)
+
+
+class _Ping(_Array, frozen=True, tag=6):
+    def message(self) -> HubMessage:
+        return PingMessage()
+
+
+class _Close(_Array, frozen=True, tag=7):
+    error: str | None = None
+    allow_reconnect: bool | None = None
+
+    def message(self) -> HubMessage:
+        return CloseMessage(error=self.error, allow_reconnect=self.allow_reconnect)
+
+
+_AnyArray = _Invocation | _StreamItem | _Completion | _StreamInvocation | _CancelInvocation | _Ping | _Close
+
+
+def _items(message: HubMessage) -> tuple[Any, ...]:
+    """Return the array that a message is written as; its first item is the type."""
+    tag = message.__struct_config__.tag
+    if isinstance(message, PingMessage):
+        return (tag,)
+    if isinstance(message, CloseMessage):
+        error = (tag, message.error)
+        return error if message.allow_reconnect is None else (*error, message.allow_reconnect)
+    head = (tag, message.headers or {}, message.invocation_id)
+    if isinstance(message, InvocationMessage | StreamInvocationMessage):
+        return (*head, message.target, message.arguments, message.stream_ids)
+    if isinstance(message, StreamItemMessage):
+        return (*head, message.item)
+    if isinstance(message, CancelInvocationMessage):
+        return head
+    if message.error is not None:
+        return (*head, _ERROR, message.error)
+    return (*head, _VOID) if message.result is msgspec.UNSET else (*head, _RESULT, message.result)
+
+
+class _TypeOnly(msgspec.Struct, array_like=True):
+    type: int
+
+
+def _has_unknown_type(payload: bytes) -> bool:
+    """Tell whether a payload that is none of our messages is one of a type that came later."""
+    try:
+        return msgspec.msgpack.decode(payload, type=_TypeOnly).type not in KNOWN_TYPES
+    except (ValueError, RecursionError):
+        return False
+
+
+def _refuse_extension(code: int, data: memoryview) -> Any:
+    raise ValueError(f"extension type {code}, which nobody here can read")
+
+
+def _check_bounds(payload: bytes) -> None:
+    """Check that no client stumbles over the nesting of what was written or read here; integers have 64 bits.
+
+    Most messages are cleared by a look at the bytes; only the others are read again.
+    """
+    if len(payload.translate(None, _NO_CONTAINER)) <= NESTING_LIMIT:
+        return
+    try:
+        value = msgspec.msgpack.decode(payload)
+    except RecursionError as exc:
+        raise ProtocolError(TOO_DEEP) from exc
+    except ValueError as exc:
+        raise ProtocolError(f"the message cannot be read by everyone: {reason(exc)}") from exc
+    check_bounds(value)
+
+
+def _frame(data: bytes, start: int) -> tuple[int, int] | None:
+    """Return where the payload of the frame at a place begins and ends; ``None`` if more must come.
+
+    The length is an unsigned LEB128: seven bits a byte, the lowest first.
+
+    Raises:
+        ProtocolError: The length has more than five bytes or is more than 2 GiB.
+    """
+    length = 0
+    for place, byte in enumerate(data[start : start + _LONGEST_LENGTH]):
+        length |= (byte & 0x7F) << 7 * place
+        if byte < 0x80:
+            begin = start + place + 1
+            if length > _LARGEST_LENGTH:
+                break
+            return (begin, begin + length) if begin + length <= len(data) else None
+    else:
+        if len(data) - start < _LONGEST_LENGTH:
+            return None
+    raise ProtocolError("a message does not begin with a length of at most 2 GiB")
+
+
+def _length(length: int) -> bytes:
+    """Return a length as `_frame` reads it."""
+    encoded = bytearray()
+    while length > 0x7F:
+        encoded.append(length & 0x7F | 0x80)
+        length >>= 7
+    encoded.append(length)
+    return bytes(encoded)

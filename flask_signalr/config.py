@@ -14,6 +14,10 @@ from flask_signalr.endpoints import ServiceEndpoint, merge_endpoints
 from flask_signalr.errors import ConfigurationError
 from flask_signalr.negotiation import check_application_name
 from flask_signalr.origins import parse_origins
+from flask_signalr.stores.store import MAX_LIFETIME
+from flask_signalr.stores.store_settings import IN_MEMORY, StoreSettings
+from flask_signalr.stores.store_url import FORM as STORE_URL_FORM
+from flask_signalr.stores.store_url import PREFIX as STORE_PREFIX
 from flask_signalr.token_claims import LONGEST_LIFETIME, StickyMode, TokenOptions, Transport
 from flask_signalr.tokens import ALGORITHMS, TOKEN_LIMIT
 from flask_signalr.upstream_settings import SecondaryKeys, UpstreamSettings, upstream_keys, upstream_token
@@ -41,6 +45,11 @@ class _Keys(msgspec.Struct, kw_only=True, rename=lambda field: _PREFIX + field.u
     handshake_timeout: Annotated[int, msgspec.Meta(ge=1, le=30)] = 15
     max_poll_interval: Annotated[int, msgspec.Meta(ge=1, le=300)] | None = None
     transports: Annotated[list[Transport], msgspec.Meta(min_length=1)] | None = None
+    store_url: str = IN_MEMORY.url
+    store_prefix: Annotated[str, msgspec.Meta(pattern=STORE_PREFIX)] = IN_MEMORY.prefix
+    presence_check_after: Annotated[int, msgspec.Meta(ge=1, le=MAX_LIFETIME)] = IN_MEMORY.presence_check_after
+    presence_lifetime: Annotated[int, msgspec.Meta(ge=60, le=MAX_LIFETIME)] = IN_MEMORY.presence_lifetime
+    close_on_sign_out: bool | None = None
     secondary_keys: SecondaryKeys = ""
     upstream_issuer: str = ""
     upstream_audience: str = ""
@@ -65,6 +74,11 @@ _FORMS = {
     "SIGNALR_SERVER_STICKY_MODE": f"choose among {', '.join(get_args(StickyMode))}",
     "SIGNALR_HANDSHAKE_TIMEOUT": "give whole seconds, such as 15",
     "SIGNALR_MAX_POLL_INTERVAL": "give whole seconds, such as 5",
+    "SIGNALR_STORE_URL": STORE_URL_FORM,
+    "SIGNALR_STORE_PREFIX": "give 1 to 64 letters, digits and _.:-",
+    "SIGNALR_PRESENCE_CHECK_AFTER": "give whole seconds, such as 300",
+    "SIGNALR_PRESENCE_LIFETIME": "give whole seconds, such as 86400",
+    "SIGNALR_CLOSE_ON_SIGN_OUT": "give true or false",
     "SIGNALR_TRANSPORTS": f"choose among {', '.join(get_args(Transport))}, in a list",
 }
 """What a key takes, for the reader of an error; ranges stand in the error itself."""
@@ -83,6 +97,9 @@ class Settings:
         allowed_origins: The origins, besides the app's own, whose pages may connect.
         token_options: What the service tokens tell the service.
         upstream: How upstream requests are checked.
+        store: Where the processes of the app keep what they share.
+        close_on_sign_out: Whether Flask-Login's sign-out closes the user's connections; ``None`` for where the extra
+            ``serverless`` is installed.
     """
 
     endpoints: tuple[ServiceEndpoint, ...]
@@ -93,6 +110,8 @@ class Settings:
     allowed_origins: frozenset[str]
     token_options: TokenOptions
     upstream: UpstreamSettings = UpstreamSettings()
+    store: StoreSettings = IN_MEMORY
+    close_on_sign_out: bool | None = None
 
     @property
     def detailed_errors(self) -> bool:
@@ -134,6 +153,8 @@ class Settings:
                 transports=None if keys.transports is None else tuple(keys.transports),
             ),
             upstream=_upstream(keys, endpoints),
+            store=StoreSettings(keys.store_url, keys.store_prefix, keys.presence_check_after, keys.presence_lifetime),
+            close_on_sign_out=keys.close_on_sign_out,
         )
 
 

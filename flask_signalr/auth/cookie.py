@@ -51,6 +51,9 @@ class CookieAuth(AuthScheme):
         load_user: Returns the signed-in user within a request, or ``None``; Flask-Login's current user by default.
         to_principal: Makes a principal of a user; `user_principal` by default.
 
+    Attributes:
+        to_principal: As given.
+
     Raises:
         ConfigurationError: A keyword is no function.
         MissingExtra: Neither Flask-Login nor ``load_user`` is there.
@@ -65,8 +68,8 @@ class CookieAuth(AuthScheme):
         to_principal: Callable[[Any], Principal] = user_principal,
     ) -> None:
         self._load_user = _flask_login_user() if load_user is None else load_user
-        self._to_principal = to_principal
-        for function in (self._load_user, self._to_principal):
+        self.to_principal = to_principal
+        for function in (self._load_user, self.to_principal):
             if not callable(cast("object", function)):
                 raise ConfigurationError(f"CookieAuth(load_user, to_principal=…) takes functions, not {function!r}")
 
@@ -84,7 +87,7 @@ class CookieAuth(AuthScheme):
             return None
         if not getattr(user, "is_active", True):  # UserMixin calls such a user neither authenticated nor anonymous
             raise AuthenticationFailed("this account is not active")
-        return self._to_principal(user) if authenticated else None
+        return self.to_principal(user) if authenticated else None
 
 
 def _flask_login_user() -> Callable[[], Any]:

@@ -14,7 +14,8 @@ FORM = (
 """What a store's URL looks like, for the reader of an error."""
 
 _OPTIONS = {"db", "ssl_ca_certs", "ssl_cert_reqs", "ssl_certfile", "ssl_check_hostname", "ssl_keyfile"}
-_PREFIX = re.compile(r"[A-Za-z0-9_.:-]{1,64}", re.ASCII)
+PREFIX = r"^[A-Za-z0-9_.:-]{1,64}\Z"
+"""What a prefix looks like, as a regular expression."""
 
 
 def store_from_url(url: str, prefix: str = "signalr") -> Store:
@@ -31,7 +32,7 @@ def store_from_url(url: str, prefix: str = "signalr") -> Store:
             password.
         MissingExtra: redis-py is not installed.
     """
-    if not _PREFIX.fullmatch(prefix):
+    if not re.match(PREFIX, prefix):
         raise ConfigurationError("a store's prefix has 1 to 64 letters, digits and _.:-")
     fault = _fault(url)
     if fault is not None:

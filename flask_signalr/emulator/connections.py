@@ -59,6 +59,7 @@ class Connection:
         heard_at: When the client last sent something.
         sent_at: When the client was last sent something.
         handshake: What has arrived before the handshake was complete.
+        query: The query of the request that opened it, still percent-encoded; may hold its access token.
         calls: The calls of the client that wait for its result.
         streams: The streams that the client asked for.
     """
@@ -75,6 +76,7 @@ class Connection:
     transport: ClientTransport | None = None
     protocol: HubProtocol | None = None
     handshake: bytes = field(default=b"", repr=False)
+    query: str = field(default="", repr=False)
     calls: ClientCalls = field(default_factory=ClientCalls, repr=False)
     streams: ClientStreams = field(default_factory=ClientStreams, repr=False)
     _reader: MessageReader | None = field(default=None, repr=False)

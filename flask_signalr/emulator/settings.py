@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from flask_signalr.emulator.access_keys import checked_access_keys
+from flask_signalr.emulator.upstream_rules import UpstreamRule
 from flask_signalr.errors import ConfigurationError
 
 DEVELOPMENT_KEY = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEFGH"
@@ -24,15 +26,23 @@ class EmulatorSettings:
         keep_alive: A client that was sent nothing for so long is sent a ping.
         client_timeout: A client that sent nothing for so long is let go; long polling has ``poll_gap`` instead.
         body_within: How long the body of a request may take to arrive.
+        invoke_within: How long a client that the app calls may take to send its result.
         poll_timeout: How long a poll waits for messages.
         poll_gap: How long a long-polling client may stay away between two polls.
         close_within: How long a closing connection may take to deliver its last messages.
         tick: How often these times are looked at.
         message_limit: Bytes of one message from a client, and of one REST body.
         outbox_limit: Bytes that may wait for a client; one that lets more pile up is dropped.
+        upstream: The URL of the app that is told what clients do; `DEFAULT_PATH` of
+            `flask_signalr.emulator.upstream_rules` is added to one without ``{hub}``, ``{category}`` or ``{event}``.
+        upstream_settings: The path of a file with rules instead, in the form of Microsoft's emulator.
+        upstream_timeout: How long the app may take to answer one call.
+        upstream_calls: Calls to the app that may be under way, for all connections together.
+        upstream_limit: Bytes that may wait for the app, for each connection; a client that sends more is closed.
 
     Raises:
-        ConfigurationError: The port is none, or an access key is missing or cannot stand in a connection string.
+        ConfigurationError: The port is none, an access key is missing or cannot stand in a connection string, or there
+            are two upstreams or one that is no URL.
 
     Source: the defaults are the service's and ASP.NET Core's; ``open_within`` and ``poll_gap`` are in
     MicrosoftDocs/azure-docs:articles/azure-signalr/signalr-howto-troubleshoot-guide.md.
@@ -47,24 +57,33 @@ class EmulatorSettings:
     keep_alive: float = 15
     client_timeout: float = 30
     body_within: float = 30
+    invoke_within: float = 30
     poll_timeout: float = 90
     poll_gap: float = 5
     close_within: float = 2
     tick: float = 1
     message_limit: int = 1_048_576
     outbox_limit: int = 1_048_576
+    upstream: str | None = None
+    upstream_settings: str | None = None
+    upstream_timeout: float = 100
+    upstream_calls: int = 100
+    upstream_limit: int = 16_777_216
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65535:
             raise ConfigurationError(f"port: {self.port} is no port; choose one from 0 (any free one) to 65535")
-        if not self.access_keys:
-            raise ConfigurationError("access_keys: the emulator needs at least one access key")
-        for key in self.access_keys:
-            if not key.strip() or key != key.strip() or ";" in key or not key.isprintable():
-                raise ConfigurationError(
-                    "access_keys: an access key must not be empty, hold a semicolon or control characters, or "
-                    "begin or end with blanks: it stands in a connection string"
-                )
+        checked_access_keys(self.access_keys)
+        if self.upstream is not None and self.upstream_settings is not None:
+            raise ConfigurationError(
+                "upstream, upstream_settings: choose one, a URL for everything or a file with rules (--upstream, "
+                "--upstream-settings)"
+            )
+        if self.upstream is not None:
+            try:
+                UpstreamRule.to(self.upstream)
+            except ConfigurationError as exc:
+                raise ConfigurationError(f"upstream: {exc}") from exc
 
     @property
     def public_host(self) -> str:

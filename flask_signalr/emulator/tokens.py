@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
@@ -16,6 +16,7 @@ from flask_signalr.tokens import TOKEN_LIMIT
 
 _SHOWN_AUDIENCE = 200
 _LATEST = 2**53
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class TokenCheck:
     and some clients send without the port.
 
     Args:
-        access_keys: The keys that may have signed.
+        access_keys: The keys that may have signed; asked for at each check, so that they can change.
         hosts: The host names that a token may be made for.
         port: The port that a token may name; it need not. ``None`` allows none.
 
@@ -67,8 +68,8 @@ class TokenCheck:
     audiences of its server SDK, MicrosoftDocs/azure-docs, signalr-reference-data-plane-rest-api.md for the others.
     """
 
-    def __init__(self, access_keys: tuple[str, ...], hosts: frozenset[str], port: int | None) -> None:
-        self._access_keys = tuple(key.encode() for key in access_keys)
+    def __init__(self, access_keys: Iterable[str], hosts: frozenset[str], port: int | None) -> None:
+        self._access_keys = access_keys
         self._hosts = frozenset(host.lower() for host in hosts)
         self._port = port
 
@@ -143,7 +144,7 @@ class TokenCheck:
             )
         for access_key in self._access_keys:
             try:
-                return _claims(_SIGNATURES.decode(token, access_key, algorithms=["HS256", "HS512"]))
+                return _claims(_SIGNATURES.decode(token, access_key.encode(), algorithms=["HS256", "HS512"]))
             except jwt.InvalidSignatureError:
                 continue
             except jwt.InvalidAlgorithmError as exc:
@@ -200,6 +201,8 @@ def _user_id(claims: Mapping[str, Any]) -> str | None:
     user_id = claims[names[0]]
     if not isinstance(user_id, str):
         raise AccessTokenRefused(names[0], f"the access token's user id (claim {names[0]}) must be one string")
+    if _CONTROLS.search(user_id):  # no header can carry it, and another text must not stand in for it
+        raise AccessTokenRefused(names[0], f"the access token's user id (claim {names[0]}) holds control characters")
     return user_id or None
 
 

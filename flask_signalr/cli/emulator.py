@@ -9,6 +9,7 @@ import sys
 
 from flask_signalr import emulator
 from flask_signalr.emulator import DEVELOPMENT_KEY, EmulatorSettings
+from flask_signalr.emulator.upstream_rules import DEFAULT_PATH
 
 _DESCRIPTION = """\
 Run an emulator of Azure SignalR Service in Serverless mode on this machine.
@@ -18,6 +19,10 @@ Start it, and give your app the connection string that it prints:
   $ flask-signalr emulator
   $ export FLASK_SIGNALR_CONNECTION_STRING='Endpoint=http://localhost;Port=8888;AccessKey=...;Version=1.0;'
   $ flask run
+
+With the URL of your app, the emulator tells it who comes and goes and what clients call:
+
+  $ flask-signalr emulator --upstream http://localhost:5000
 """
 
 
@@ -46,6 +51,18 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         metavar="NAME",
         help="host name that tokens may be made for, besides the host and the loopback names; repeatable",
     )
+    upstreams = command.add_mutually_exclusive_group()
+    upstreams.add_argument(
+        "--upstream",
+        metavar="URL",
+        help="URL of the app that is told what clients do, such as http://localhost:5000; "
+        f"{DEFAULT_PATH} is added unless the URL says where these go",
+    )
+    upstreams.add_argument(
+        "--upstream-settings",
+        metavar="FILE",
+        help="file with upstream rules instead, in the form of Microsoft's emulator; read again when it changes",
+    )
     command.add_argument("--quiet", action="store_true", help="do not tell what clients and apps do")
     command.set_defaults(run=run)
 
@@ -54,7 +71,7 @@ def run(options: argparse.Namespace) -> int:
     """Run the emulator until it is told to stop, and return the exit code.
 
     Raises:
-        ConfigurationError: An option's value cannot be used.
+        ConfigurationError: An option's value, or the file of upstream rules, cannot be used.
         MissingExtra: The extra ``emulator`` is not installed.
         EmulatorUnavailable: It cannot listen there.
     """
@@ -63,6 +80,8 @@ def run(options: argparse.Namespace) -> int:
         port=options.port,
         access_keys=tuple(options.access_key or (DEVELOPMENT_KEY,)),
         audience_hosts=tuple(options.audience_host),
+        upstream=options.upstream,
+        upstream_settings=options.upstream_settings,
     )
     logging.basicConfig(level=logging.WARNING if options.quiet else logging.INFO, format="%(asctime)s %(message)s")
     with contextlib.suppress(KeyboardInterrupt):  # which is how it is stopped on Windows

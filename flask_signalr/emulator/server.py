@@ -1,9 +1,7 @@
 """Running the emulator: inside an event loop, or in a thread of its own."""
 
 import asyncio
-import errno
 import logging
-import socket
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
@@ -19,7 +17,10 @@ from aiohttp.http_exceptions import HttpProcessingError
 from flask_signalr.emulator.app import build_app
 from flask_signalr.emulator.service import Service
 from flask_signalr.emulator.settings import EmulatorSettings
-from flask_signalr.errors import EmulatorUnavailable
+from flask_signalr.emulator.sockets import listen
+from flask_signalr.emulator.upstream import UpstreamCaller
+from flask_signalr.emulator.upstream_file import UpstreamFile
+from flask_signalr.errors import ConfigurationError, EmulatorUnavailable
 
 _T = TypeVar("_T")
 
@@ -63,6 +64,14 @@ class RunningEmulator:
             self.service.close(chosen, now, allow_reconnect=True)
         return len(chosen)
 
+    def replace_access_keys(self, *access_keys: str) -> None:
+        """Use these access keys from now on, and no other: tokens that the former ones signed are refused.
+
+        Raises:
+            ConfigurationError: There is none, or one cannot stand in a connection string.
+        """
+        self.service.access_keys.replace(access_keys)
+
 
 @asynccontextmanager
 async def running(
@@ -76,9 +85,12 @@ async def running(
 
     Raises:
         EmulatorUnavailable: It cannot listen on its address.
+        ConfigurationError: The file of upstream rules cannot be used.
     """
     settings = settings or EmulatorSettings()
-    sockets = _listen(settings.host, settings.port)
+    upstream_file = UpstreamFile(settings.upstream_settings) if settings.upstream_settings is not None else None
+    upstream_rules = upstream_file.load() if upstream_file is not None else None
+    sockets = listen(settings.host, settings.port)
     settings = replace(settings, port=sockets[0].getsockname()[1])
     service = Service(settings)
     runner = web.AppRunner(
@@ -92,16 +104,22 @@ async def running(
         lingering_time=settings.close_within,
         shutdown_timeout=settings.close_within,
     )
+    now = asyncio.get_running_loop().time
+    if upstream_rules is not None:
+        service.upstream.rules = upstream_rules
+    caller = UpstreamCaller(settings, lambda call, reply: service.upstream.answered(call, reply, now()))
+    service.upstream.post = caller.post
     await runner.setup()
     for listening in sockets:
         await web.SockSite(runner, listening).start()
-    ticking = asyncio.create_task(_tick_for_ever(service, settings.tick))
-    try:
-        yield RunningEmulator(settings, service)
-    finally:
-        ticking.cancel()
-        service.close(service.connections, asyncio.get_running_loop().time(), allow_reconnect=True)
-        await runner.cleanup()
+    async with caller:
+        ticking = asyncio.create_task(_tick_for_ever(service, settings.tick, upstream_file))
+        try:
+            yield RunningEmulator(settings, service)
+        finally:
+            ticking.cancel()
+            service.close(service.connections, now(), allow_reconnect=True)
+            await runner.cleanup()
 
 
 @dataclass(frozen=True)
@@ -155,6 +173,7 @@ class Emulator:
 
         Raises:
             EmulatorUnavailable: It cannot listen on its address.
+            ConfigurationError: The file of upstream rules cannot be used.
         """
         self._thread.start()
         self._started.result(timeout=_START_WITHIN)
@@ -180,6 +199,10 @@ class Emulator:
         """End connections; see `RunningEmulator.drop`."""
         return self.call(lambda emulator: emulator.drop(hub, user_id=user_id, abruptly=abruptly))
 
+    def replace_access_keys(self, *access_keys: str) -> None:
+        """Use other access keys from now on; see `RunningEmulator.replace_access_keys`."""
+        self.call(lambda emulator: emulator.replace_access_keys(*access_keys))
+
     def __enter__(self) -> Self:
         return self.start()
 
@@ -197,7 +220,7 @@ class Emulator:
     def _run(self) -> None:
         try:
             asyncio.run(self._serve())
-        except EmulatorUnavailable as exc:
+        except (EmulatorUnavailable, ConfigurationError) as exc:
             self._started.set_exception(exc)
 
     async def _serve(self) -> None:
@@ -207,40 +230,13 @@ class Emulator:
             await stopping.wait()
 
 
-async def _tick_for_ever(service: Service, interval: float) -> None:
+async def _tick_for_ever(service: Service, interval: float, upstream_file: UpstreamFile | None) -> None:
     while True:
         await asyncio.sleep(interval)
+        upstream_rules = upstream_file.reload() if upstream_file is not None else None
+        if upstream_rules is not None:
+            service.upstream.rules = upstream_rules
         service.tick(asyncio.get_running_loop().time())
-
-
-def _listen(host: str, port: int) -> list[socket.socket]:
-    """Return the sockets that listen on an address.
-
-    ``localhost`` is two addresses. The second is left out where there is no IPv6, and with a free port, which might
-    not be free on both.
-    """
-    if host != "localhost":
-        return [_bind(host, port)]
-    sockets = [_bind("127.0.0.1", port)]
-    if port != 0:
-        try:
-            sockets.append(_bind("::1", port))
-        except EmulatorUnavailable as exc:
-            if isinstance(exc.__cause__, OSError) and exc.__cause__.errno == errno.EADDRINUSE:
-                sockets[0].close()
-                raise
-    return sockets
-
-
-def _bind(host: str, port: int) -> socket.socket:
-    try:
-        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
-    except OSError as exc:
-        if exc.errno == errno.EADDRINUSE:
-            reason = "another program listens there; stop it or choose another port (--port; 0 takes a free one)"
-        else:
-            reason = exc.strerror or str(exc)
-        raise EmulatorUnavailable(f"the emulator cannot listen on port {port} of {host}: {reason}") from exc
 
 
 class _WithoutQuotations(logging.Filter):

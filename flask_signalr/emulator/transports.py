@@ -9,7 +9,7 @@ import logging
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing, suppress
 
-from aiohttp import WSMsgType, web
+from aiohttp import WSCloseCode, WSMsgType, web
 
 from flask_signalr.emulator.connections import ClientTransport, Connection, Phase
 from flask_signalr.emulator.names import client_hub_name
@@ -23,6 +23,9 @@ from flask_signalr.protocol import TransferFormat
 logger = logging.getLogger("flask_signalr.emulator")
 
 _NOT_STORED = {"Cache-Control": "no-cache, no-store", "Pragma": "no-cache", "Expires": "Thu, 01 Jan 1970 00:00:00 GMT"}
+
+
+_NO_GOODBYE = "The client broke the connection off without closing it."
 
 
 class ClientEndpoint:
@@ -74,7 +77,7 @@ class ClientEndpoint:
             if wanted is not ClientTransport.LONG_POLLING:
                 raise web.HTTPConflict(text="The connection is open already.")
             return await self._poll(connection)
-        self._service.open(connection, wanted, _now())
+        self._service.open(connection, wanted, _now(), request.rel_url.raw_query_string)
         logger.info("%s opened over %s", _shown(connection), wanted.value)
         if wanted is ClientTransport.WEBSOCKETS:
             return await self._websocket(request, connection)
@@ -133,9 +136,9 @@ class ClientEndpoint:
                     self._service.receive(connection, frame.data, _now())
             return socket
         finally:
-            await self._finish(writer, connection)
+            await self._finish(writer, connection, _NO_GOODBYE if _broke_off(socket) else None)
 
-    async def _finish(self, writer: asyncio.Task[None], connection: Connection) -> None:
+    async def _finish(self, writer: asyncio.Task[None], connection: Connection, error: str | None) -> None:
         """Let the last words of a closed connection out, and forget it."""
         if not connection.is_over:
             writer.cancel()
@@ -143,7 +146,7 @@ class ClientEndpoint:
             await asyncio.wait({writer}, timeout=self._settings.close_within)
         finally:
             writer.cancel()
-            self._gone(connection)
+            self._gone(connection, error)
 
     async def _events(self, request: web.Request, connection: Connection) -> web.StreamResponse:
         headers = {"Content-Type": "text/event-stream", "Content-Encoding": "identity", **_NOT_STORED}
@@ -185,8 +188,8 @@ class ClientEndpoint:
             connection.stop_listening(listener, _now())
         return web.Response(status=204, headers=_NOT_STORED)
 
-    def _gone(self, connection: Connection) -> None:
-        self._service.drop(connection, _now())
+    def _gone(self, connection: Connection, error: str | None = None) -> None:
+        self._service.drop(connection, _now(), error)
         logger.info("%s is gone", _shown(connection))
 
 
@@ -222,6 +225,11 @@ async def _write_frames(request: web.Request, connection: Connection, socket: we
                 is_binary = connection.protocol and connection.protocol.transfer_format is TransferFormat.BINARY
                 await socket.send_frame(chunk, WSMsgType.BINARY if is_binary else WSMsgType.TEXT)
         await socket.close()
+
+
+def _broke_off(socket: web.WebSocketResponse) -> bool:
+    """Tell whether a WebSocket ended without the closing handshake (RFC 6455, section 7.1.5)."""
+    return socket.close_code in {None, WSCloseCode.ABNORMAL_CLOSURE}
 
 
 def _wanted_transport(request: web.Request) -> ClientTransport:

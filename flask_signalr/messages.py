@@ -1,4 +1,4 @@
-"""The messages of the hub protocol, as values; `flask_signalr.protocol` reads and writes them.
+"""The messages of the hub protocol, as values; `flask_signalr.hub_protocols` reads and writes them.
 
 Source: dotnet/aspnetcore:src/SignalR/docs/specs/HubProtocol.md.
 """

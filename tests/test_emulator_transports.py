@@ -7,10 +7,14 @@ from typing import Any
 import aiohttp
 import pytest
 
+from flask_signalr.messagepack_protocol import MessagePackHubProtocol
+from flask_signalr.messages import InvocationMessage
 from tests.emulated import HANDSHAKE, NOW, OTHER_KEY, Wire, bearer, client_token, emulating, records, token, until
 
 CALL = '{"type":1,"invocationId":"0","target":"echo","arguments":["x"]}\x1e'
 ADA = client_token("ada")
+MESSAGEPACK = MessagePackHubProtocol()
+BINARY_HANDSHAKE = b'{"protocol":"messagepack","version":1}\x1e'
 
 
 @pytest.fixture
@@ -431,6 +435,48 @@ async def test_a_transport_that_the_token_forbids_is_refused(wire: Wire) -> None
 
     assert status == 404
     assert "WebSockets transport not supported" in body
+
+
+async def test_messagepack_is_spoken_over_websockets(wire: Wire) -> None:
+    """The handshake is JSON all the same, and comes in a binary frame as everything else."""
+    async with wire.session.ws_connect(wire.url("/client/?hub=chat"), headers=bearer(ADA)) as socket:
+        await socket.send_bytes(BINARY_HANDSHAKE)
+        handshake = await socket.receive_bytes()
+        await wire.send("hubs/chat", {"a": [1, None]})
+        news = await socket.receive_bytes()
+
+    assert handshake == b"{}\x1e"
+    [payload], _ = MESSAGEPACK.split(news)
+    assert MESSAGEPACK.parse(payload) == InvocationMessage(target="news", arguments=({"a": [1, None]},))
+
+
+async def test_messagepack_is_spoken_over_long_polling(wire: Wire) -> None:
+    connection = (await wire.negotiate(ADA))["connectionToken"]
+    path = f"/client/?hub=chat&id={connection}"
+    await wire.status("GET", path, ADA)
+
+    await wire.status("POST", path, ADA, data=BINARY_HANDSHAKE)
+    async with wire.request("GET", path, ADA) as poll:
+        handshake = await poll.read()
+    await wire.send("hubs/chat", "ß")
+    async with wire.request("GET", path, ADA) as poll:
+        news = await poll.read()
+
+    assert handshake == b"{}\x1e"
+    [payload], _ = MESSAGEPACK.split(news)
+    assert MESSAGEPACK.parse(payload) == InvocationMessage(target="news", arguments=("ß",))
+
+
+async def test_messagepack_does_not_fit_into_server_sent_events(wire: Wire) -> None:
+    connection = (await wire.negotiate(ADA))["connectionToken"]
+    path = f"/client/?hub=chat&id={connection}"
+
+    async with wire.request("GET", path, ADA, headers={"Accept": "text/event-stream"}) as stream:
+        await stream.content.readuntil(b":\r\n")
+        await wire.status("POST", path, ADA, data=BINARY_HANDSHAKE)
+        [answer] = await next_event(stream)
+
+    assert "does not support 'Binary' transfer format" in answer["error"]
 
 
 async def test_half_a_websocket_handshake_is_refused(wire: Wire) -> None:

@@ -106,6 +106,36 @@ def test_an_open_hub_gives_strangers_no_user_id() -> None:
     assert not [name for name in claims if name.startswith("asrs.s.")]
 
 
+def test_a_guest_with_a_user_id_is_marked() -> None:
+    """The service tells the app the user id of a connection, and not whether anybody proved it."""
+    guests: dict[str, Any] = {"allow_anonymous": True, "user_id_provider": lambda principal: principal.name or "guest-7"}
+
+    guest = service_claims(negotiate(app_with(None, **guests)))
+    ada = service_claims(negotiate(app_with(**guests)))
+    nobody = service_claims(negotiate(app_with(None, allow_anonymous=True)))
+
+    assert (guest["asrs.s.uid"], guest["asrs.u.anonymous"]) == ("guest-7", "true")
+    assert "asrs.u.anonymous" not in ada
+    assert "asrs.u.anonymous" not in nobody
+
+
+def test_a_user_id_with_a_line_break_begins_no_header_of_its_own() -> None:
+    """The service prints the user id into the headers that it sends to the app."""
+    answer = negotiate(app_with(user_id_provider=lambda _: "x\r\nX-ASRS-User-Claims: role: admin"))
+
+    assert answer.status_code == 403
+    assert "line breaks" in body(answer)["error"]
+
+
+def test_a_display_name_forges_no_role() -> None:
+    """The service prints claims into one header, between commas; so no comma of a name may get there."""
+    forger = Principal("mal", {"name": "x, role: admin"}, scheme="Test")
+
+    claims = service_claims(negotiate(app_with(forger, claims_filter=everything)))
+
+    assert claims["name"] == "x%2C role: admin"
+
+
 # The guard of user ids.
 
 
@@ -262,6 +292,25 @@ def test_negotiate_outside_a_request_makes_what_a_client_needs() -> None:
     assert (claims["role"], claims["age"]) == (["staff", "admin"], 36)
     assert claims["exp"] - claims["iat"] == 300
     assert access.to_dict() == {"url": access.url, "accessToken": access.token, "availableTransports": []}
+
+
+def test_negotiate_outside_a_request_forges_no_role_either() -> None:
+    hub, _app = mounted_hub()
+
+    claims = claims_of(hub.negotiate("ada", {"name": "x, role: admin"}).token)
+
+    assert claims["name"] == "x%2C role: admin"
+    assert "asrs.u.anonymous" not in claims
+
+
+@pytest.mark.parametrize(
+    ("user_id", "claims"), [("x\nrole: admin", {}), (None, {"sub": "x, role: admin"})], ids=["user id", "subject"]
+)
+def test_negotiate_outside_a_request_takes_no_user_id_that_forges(user_id: str | None, claims: dict[str, str]) -> None:
+    hub, _app = mounted_hub()
+
+    with pytest.raises(InvalidClaim):
+        hub.negotiate(user_id, claims)
 
 
 def test_negotiate_without_arguments_makes_an_anonymous_client() -> None:

@@ -20,6 +20,14 @@ if TYPE_CHECKING:
     from flask_signalr.auth.windows_accounts import windows_principal
     from flask_signalr.auth.windows_identity import WindowsIdentity, WindowsRealm, by_windows_account
     from flask_signalr.auth.windows_roles import RolesProvider, static_roles
+    from flask_signalr.authorization import (
+        AuthorizationContext,
+        Policy,
+        Requirement,
+        require_authenticated,
+        require_claim,
+        require_role,
+    )
     from flask_signalr.claims import Claims
     from flask_signalr.endpoints import EndpointRouter, ServiceEndpoint
     from flask_signalr.errors import (
@@ -52,6 +60,7 @@ if TYPE_CHECKING:
     from flask_signalr.extension import SignalR
     from flask_signalr.hub import Hub
     from flask_signalr.hub_options import HubOptions
+    from flask_signalr.invocation import Invocation
     from flask_signalr.negotiation import ClientAccess
     from flask_signalr.principal import (
         ANONYMOUS,
@@ -77,6 +86,7 @@ __all__ = [
     "AccessTokenTooLong",
     "AuthScheme",
     "AuthenticationFailed",
+    "AuthorizationContext",
     "AuthorizationDenied",
     "BadRequest",
     "BearerAuth",
@@ -98,6 +108,7 @@ __all__ = [
     "IdentityProviderUnavailable",
     "InvalidClaim",
     "InvalidSignature",
+    "Invocation",
     "KeyFetching",
     "LdapDirectory",
     "LdapGroups",
@@ -106,10 +117,12 @@ __all__ = [
     "NegotiationRefused",
     "NoServiceEndpoint",
     "OriginNotAllowed",
+    "Policy",
     "Principal",
     "ProtocolError",
     "RedactTokens",
     "RequestReplayed",
+    "Requirement",
     "RoleCaching",
     "RolesProvider",
     "ServiceEndpoint",
@@ -136,6 +149,9 @@ __all__ = [
     "only",
     "redact_logs",
     "rename",
+    "require_authenticated",
+    "require_claim",
+    "require_role",
     "static_roles",
     "user_principal",
     "windows_principal",
@@ -155,6 +171,7 @@ _HOMES = {
     "auth.windows_accounts": "windows_principal",
     "auth.windows_identity": "WindowsIdentity WindowsRealm by_windows_account",
     "auth.windows_roles": "RolesProvider static_roles",
+    "authorization": "AuthorizationContext Policy Requirement require_authenticated require_claim require_role",
     "claims": "Claims",
     "endpoints": "EndpointRouter ServiceEndpoint",
     "errors": "AccessTokenRefused AccessTokenTooLong AuthenticationFailed AuthorizationDenied BadRequest "
@@ -165,6 +182,7 @@ _HOMES = {
     "extension": "SignalR",
     "hub": "Hub",
     "hub_options": "HubOptions",
+    "invocation": "Invocation",
     "negotiation": "ClientAccess",
     "principal": "ANONYMOUS ClaimsFilter CollisionGuard Principal UserIdProvider by_claim by_email by_name "
     "canonical_user_id everything nothing only rename",

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
         HubNotFound,
         IdentityProviderUnavailable,
         InvalidClaim,
+        InvalidName,
         InvalidSignature,
         MissingExtra,
         NegotiationRefused,
@@ -78,6 +79,20 @@ if TYPE_CHECKING:
         rename,
     )
     from flask_signalr.redaction import HideTokens, RedactTokens, redact_logs
+    from flask_signalr.rest.client import ServiceClient
+    from flask_signalr.rest.commands import CloseConnection, JoinGroup, LeaveGroup, SendMessage
+    from flask_signalr.rest.exchange import ServiceRequest, ServiceResponse, Transport
+    from flask_signalr.rest.group_members import GroupMember
+    from flask_signalr.rest.hub_clients import HubClients
+    from flask_signalr.service_errors import (
+        ClientInvocationFailed,
+        RecipientNotFound,
+        ServiceBusy,
+        ServiceCallsFailed,
+        ServiceRefusedCall,
+        ServiceRefusedToken,
+        ServiceUnreachable,
+    )
     from flask_signalr.token_claims import TokenOptions
 
 __all__ = [
@@ -94,25 +109,32 @@ __all__ = [
     "Claims",
     "ClaimsFilter",
     "ClientAccess",
+    "ClientInvocationFailed",
+    "CloseConnection",
     "CollisionGuard",
     "ConfigurationError",
     "CookieAuth",
     "EmulatorUnavailable",
     "EndpointRouter",
     "FrontEndAuth",
+    "GroupMember",
     "HideTokens",
     "Hub",
+    "HubClients",
     "HubException",
     "HubNotFound",
     "HubOptions",
     "IdentityProviderUnavailable",
     "InvalidClaim",
+    "InvalidName",
     "InvalidSignature",
     "Invocation",
+    "JoinGroup",
     "KeyFetching",
     "LdapDirectory",
     "LdapGroups",
     "LdapRoles",
+    "LeaveGroup",
     "MissingExtra",
     "NegotiationRefused",
     "NoServiceEndpoint",
@@ -120,19 +142,30 @@ __all__ = [
     "Policy",
     "Principal",
     "ProtocolError",
+    "RecipientNotFound",
     "RedactTokens",
     "RequestReplayed",
     "Requirement",
     "RoleCaching",
     "RolesProvider",
+    "SendMessage",
+    "ServiceBusy",
+    "ServiceCallsFailed",
+    "ServiceClient",
     "ServiceEndpoint",
     "ServiceError",
+    "ServiceRefusedCall",
+    "ServiceRefusedToken",
+    "ServiceRequest",
+    "ServiceResponse",
+    "ServiceUnreachable",
     "SignOnFailed",
     "SignalR",
     "SignalRError",
     "StoreUnavailable",
     "ToPrincipal",
     "TokenOptions",
+    "Transport",
     "Unavailable",
     "UnsupportedMediaType",
     "UserIdProvider",
@@ -176,9 +209,9 @@ _HOMES = {
     "endpoints": "EndpointRouter ServiceEndpoint",
     "errors": "AccessTokenRefused AccessTokenTooLong AuthenticationFailed AuthorizationDenied BadRequest "
     "BodyTooLarge ConfigurationError EmulatorUnavailable HubException HubNotFound "
-    "IdentityProviderUnavailable InvalidClaim InvalidSignature MissingExtra NegotiationRefused "
-    "NoServiceEndpoint OriginNotAllowed ProtocolError RequestReplayed ServiceError SignOnFailed "
-    "SignalRError StoreUnavailable Unavailable UnsupportedMediaType",
+    "IdentityProviderUnavailable InvalidClaim InvalidName InvalidSignature MissingExtra "
+    "NegotiationRefused NoServiceEndpoint OriginNotAllowed ProtocolError RequestReplayed "
+    "ServiceError SignOnFailed SignalRError StoreUnavailable Unavailable UnsupportedMediaType",
     "extension": "SignalR",
     "hub": "Hub",
     "hub_options": "HubOptions",
@@ -187,6 +220,13 @@ _HOMES = {
     "principal": "ANONYMOUS ClaimsFilter CollisionGuard Principal UserIdProvider by_claim by_email by_name "
     "canonical_user_id everything nothing only rename",
     "redaction": "HideTokens RedactTokens redact_logs",
+    "rest.client": "ServiceClient",
+    "rest.commands": "CloseConnection JoinGroup LeaveGroup SendMessage",
+    "rest.exchange": "ServiceRequest ServiceResponse Transport",
+    "rest.group_members": "GroupMember",
+    "rest.hub_clients": "HubClients",
+    "service_errors": "ClientInvocationFailed RecipientNotFound ServiceBusy ServiceCallsFailed ServiceRefusedCall "
+    "ServiceRefusedToken ServiceUnreachable",
     "token_claims": "TokenOptions",
 }
 """Which module has which public names."""

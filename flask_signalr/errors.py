@@ -19,7 +19,15 @@
     ├── UnsupportedMediaType        a body of a kind that is not read                              415
     ├── BodyTooLarge                a body of more bytes than are read                             413
     ├── HubException                a hub method's refusal, which its caller gets to read
+    ├── InvalidName                 a name that no REST call can carry, or that would lead it elsewhere
     ├── ServiceError                the service refused a REST call, or could not be reached
+    │   ├── ServiceUnreachable      there was no answer, or none in time
+    │   ├── ServiceBusy             it is overloaded or down: try again later
+    │   ├── ServiceRefusedToken     it does not accept the access key's signature
+    │   ├── ServiceRefusedCall      it finds a fault in the call
+    │   ├── RecipientNotFound       nobody is connected where the call goes
+    │   ├── ClientInvocationFailed  a client was asked for a result and gave none
+    │   └── ServiceCallsFailed      some of several calls failed
     ├── StoreUnavailable            the store that processes share cannot be reached
     ├── AccessTokenTooLong          the claims do not fit into a service token                     413
     ├── NegotiationRefused          the app refused a negotiate (`flask_signalr.testing`)
@@ -29,6 +37,7 @@
         ├── IdentityProviderUnavailable
         └── NoServiceEndpoint
 
+What is below `ServiceError` stands in `flask_signalr.service_errors`.
 The numbers are the HTTP statuses that ``flask_signalr.views`` answers with; nothing else knows HTTP.
 The text of every error is written for its reader and never holds a secret or a token.
 """
@@ -206,6 +215,10 @@ class NegotiationRefused(SignalRError):
         super().__init__(f"negotiate was answered {status}: {error}")
         self.status = status
         self.error = error
+
+
+class InvalidName(SignalRError):
+    """A hub, group, user or connection name that no REST call can carry, or that would lead the call elsewhere."""
 
 
 class ServiceError(SignalRError):

@@ -4,7 +4,7 @@ import inspect
 
 import pytest
 
-from flask_signalr import errors
+from flask_signalr import errors, service_errors
 from flask_signalr.errors import (
     AccessTokenRefused,
     AccessTokenTooLong,
@@ -17,7 +17,12 @@ from flask_signalr.errors import (
     Unavailable,
 )
 
-ALL = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if kind.__module__ == errors.__name__]
+ALL = [
+    kind
+    for module in (errors, service_errors)
+    for _, kind in inspect.getmembers(module, inspect.isclass)
+    if kind.__module__ == module.__name__
+]
 
 
 def tree(kind: type[SignalRError], stem: str = "") -> list[str]:

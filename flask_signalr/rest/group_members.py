@@ -1,0 +1,108 @@
+"""The connections in a group: a list that is asked for page by page."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from urllib.parse import parse_qs, urlsplit
+
+import msgspec
+
+from flask_signalr.errors import InvalidName, ServiceError
+from flask_signalr.rest.caller import HubCaller
+from flask_signalr.rest.calls import LARGEST_PAGE, Call, parameters
+from flask_signalr.rest.endpoint_client import EndpointClient
+
+
+class GroupMember(msgspec.Struct, frozen=True, rename="camel"):
+    """A connection in a group.
+
+    Attributes:
+        connection_id: The connection.
+        user_id: Whose it is; ``None`` for a client that connected without a user id.
+    """
+
+    connection_id: str
+    user_id: str | None = None
+
+
+class _Page(msgspec.Struct, rename="camel"):
+    value: list[GroupMember]
+    next_link: str | None = None
+
+
+class GroupMembers:
+    """The connections in a group, an iterable; each iteration asks anew and no more than it needs.
+
+    Args:
+        caller: Makes the calls.
+        call: Asks for the list.
+        page_size: How many to ask for at once, 1 to 200; ``None`` leaves it to the service.
+        top: How many to return at most; ``None`` for all.
+
+    Raises:
+        InvalidName: A number is out of its range.
+    """
+
+    def __init__(self, caller: HubCaller, call: Call, page_size: int | None, top: int | None) -> None:
+        for keyword, number, most in (("page_size", page_size, LARGEST_PAGE), ("top", top, 2**31 - 1)):
+            if number is not None and (type(number) is not int or not 1 <= number <= most):
+                raise InvalidName(f"{keyword}= takes a whole number, 1 to {most}, not {number!r}")
+        self._caller = caller
+        self._call = call
+        self._page_size = page_size
+        self._top = top
+
+    def __iter__(self) -> Iterator[GroupMember]:
+        for page in self.pages():
+            yield from page
+
+    def pages(self) -> Iterator[list[GroupMember]]:
+        """Yield the connections as the service endpoints list them, a page at a time, one endpoint after the other.
+
+        Raises:
+            ServiceError: An endpoint refused, could not be reached, or its answer is no such list.
+        """
+        left = self._top
+        for endpoint in self._caller.endpoints:
+            token: str | None = None
+            while left is None or left > 0:
+                page = self._page(endpoint, token, left)
+                members = page.value if left is None else page.value[:left]
+                left = None if left is None else left - len(members)
+                yield members
+                following = _continuation(page.next_link)
+                if following is None:
+                    break
+                if following == token:
+                    raise self._unreadable(endpoint, "it leads from a page to the same page")
+                token = following
+
+    def _page(self, endpoint: EndpointClient, token: str | None, left: int | None) -> _Page:
+        query = parameters(maxpagesize=self._page_size, top=left, continuationToken=token)
+        response = self._caller.answer(endpoint, replace(self._call, query=query))
+        if response is None:  # no group of that name is an empty one
+            return _Page([])
+        try:
+            return msgspec.json.decode(response.body, type=_Page)
+        except (ValueError, RecursionError) as exc:
+            raise self._unreadable(endpoint, str(exc)) from exc
+
+    def _unreadable(self, endpoint: EndpointClient, fault: str) -> ServiceError:
+        return ServiceError(
+            f"the list of {self._call.subject} that {endpoint.name} sent cannot be used: {fault}",
+            method=self._call.method,
+            path=self._call.path,
+        )
+
+
+def _continuation(next_link: str | None) -> str | None:
+    """Return the token of a link to the next page.
+
+    The link itself is never opened: a token for the service would go wherever it points to. Its continuation token
+    is all that it says beyond what is known, and goes to the endpoint that the page came from.
+    """
+    if next_link is None:
+        return None
+    try:
+        return parse_qs(urlsplit(next_link).query).get("continuationToken", [None])[0]
+    except ValueError:
+        return None

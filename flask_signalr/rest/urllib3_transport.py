@@ -1,0 +1,172 @@
+"""The transport over sockets: urllib3's connection pool and its repetitions, within one deadline.
+
+Importing this module needs the extra ``serverless``.
+"""
+
+import time
+from types import TracebackType
+from typing import Any
+from urllib.parse import urlsplit
+
+import urllib3
+from urllib3 import BaseHTTPResponse, HTTPConnectionPool, Retry, Timeout
+from urllib3.connectionpool import ConnectionPool
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    HTTPError,
+    InvalidHeader,
+    MaxRetryError,
+    NewConnectionError,
+    ResponseError,
+)
+from urllib3.exceptions import TimeoutError as Urllib3TimeoutError
+
+from flask_signalr.errors import ServiceError
+from flask_signalr.rest.exchange import ServiceRequest, ServiceResponse
+from flask_signalr.rest.per_process import PerProcess
+from flask_signalr.service_errors import ServiceUnreachable
+
+LONGEST_BODY = 16 * 1024 * 1024
+"""Bytes of an answer that are read; the result of a client's method may be as long as a message."""
+
+_KEPT_CONNECTIONS = 32
+_REFUSED = frozenset({429, 503})
+_FAILED = frozenset({500, 502, 504})
+
+
+class Urllib3Transport:
+    """Carries requests over kept-alive connections; any number of threads and forked processes may share it.
+
+    What did not reach the service, and what it refused as too busy (429, 503), is repeated; other failures only where
+    the method makes a repetition harmless. There are no redirects, no proxies of the environment, no decompression.
+
+    Args:
+        retries: How often a request is repeated at most.
+    """
+
+    def __init__(self, retries: int = 3) -> None:
+        self._retries = retries
+        self._pools = PerProcess(lambda: urllib3.PoolManager(maxsize=_KEPT_CONNECTIONS, retries=False))
+
+    def __call__(self, request: ServiceRequest) -> ServiceResponse:
+        """Return the service's answer.
+
+        Raises:
+            ServiceUnreachable: There is none, or none in time.
+            ServiceError: The answer is too long.
+        """
+        deadline = time.monotonic() + request.timeout
+        parts = urlsplit(request.url)
+        pool = self._pools().connection_from_host(parts.hostname, parts.port, parts.scheme)
+        try:
+            response = pool.urlopen(
+                request.method,
+                f"{parts.path}?{parts.query}",
+                body=request.body,
+                headers=request.headers,
+                retries=_Retries.until(deadline, self._retries),
+                timeout=_Deadline(deadline),
+                redirect=False,
+                assert_same_host=False,
+                preload_content=False,
+                decode_content=False,
+            )
+            with response:
+                return _answer(request, response, deadline)
+        except HTTPError as exc:
+            raise _unreachable(request, exc) from exc
+
+
+class _Deadline(Timeout):
+    """What is left until a moment; urllib3 clones it for each try."""
+
+    def __init__(self, deadline: float) -> None:
+        super().__init__(total=_left(deadline))
+        self._deadline = deadline
+
+    def clone(self) -> Timeout:
+        return Timeout(total=_left(self._deadline))
+
+
+def _left(deadline: float) -> float:
+    return max(deadline - time.monotonic(), 0.001)  # urllib3 takes no 0
+
+
+class _Retries(Retry):
+    """Which failures are followed by another try, as long as there is time for it."""
+
+    deadline = 0.0
+
+    @classmethod
+    def until(cls, deadline: float, total: int) -> "_Retries":
+        # `other` are faults of TLS, at which nobody knows what arrived.
+        retries = cls(total=total, other=0, redirect=0, backoff_factor=0.2, backoff_jitter=0.1, raise_on_status=False)
+        retries.deadline = deadline
+        return retries
+
+    def new(self, **changes: Any) -> "_Retries":
+        retries = super().new(**changes)
+        retries.deadline = self.deadline
+        return retries
+
+    def is_retry(self, method: str, status_code: int, has_retry_after: bool = False) -> bool:
+        return status_code in _REFUSED or (status_code in _FAILED and self._is_method_retryable(method))
+
+    def get_retry_after(self, response: BaseHTTPResponse) -> float | None:
+        try:
+            return super().get_retry_after(response)
+        except (InvalidHeader, ValueError):
+            return None
+
+    def increment(
+        self,
+        method: str | None = None,
+        url: str | None = None,
+        response: BaseHTTPResponse | None = None,
+        error: Exception | None = None,
+        _pool: ConnectionPool | None = None,
+        _stacktrace: TracebackType | None = None,
+    ) -> "_Retries":
+        """Count a failure; end the tries when the pause before the next one would take all the time that is left."""
+        retries = super().increment(method, url, response, error, _pool, _stacktrace)
+        asked = self.get_retry_after(response) if response is not None else None
+        pause = asked or retries.get_backoff_time()
+        if pause >= self.deadline - time.monotonic():
+            reason = error or ResponseError("no time is left for another try")
+            raise MaxRetryError(_pool or HTTPConnectionPool(""), url or "", reason)
+        return retries
+
+
+def _answer(request: ServiceRequest, response: BaseHTTPResponse, deadline: float) -> ServiceResponse:
+    body = b""
+    while chunk := response.read1(LONGEST_BODY):
+        body += chunk
+        if len(body) > LONGEST_BODY:
+            raise ServiceError(
+                f"the service answered with more than {LONGEST_BODY} bytes, which are not read",
+                method=request.method,
+                path=urlsplit(request.url).path,
+                status=response.status,
+            )
+        if time.monotonic() > deadline:
+            raise Urllib3TimeoutError("the answer took too long")
+    return ServiceResponse(response.status, {name.lower(): text for name, text in response.headers.items()}, body)
+
+
+def _unreachable(request: ServiceRequest, error: HTTPError) -> ServiceUnreachable:
+    reason: Exception = (error.reason if isinstance(error, MaxRetryError) else None) or error
+    parts = urlsplit(request.url)
+    origin = f"{parts.scheme}://{parts.netloc}"
+    if isinstance(reason, NewConnectionError | ConnectTimeoutError):
+        fault, remedy = "cannot be connected to", "check its address in the connection string, and the network"
+    elif isinstance(reason, Urllib3TimeoutError):
+        fault, remedy = f"did not answer within {request.timeout:g} s", "try again later, or allow it more time"
+    else:
+        fault, remedy = "broke the connection off", "try again; see the cause of this error for more"
+    failure = ServiceUnreachable(
+        f"the service at {origin} {fault} ({type(reason).__name__}): {remedy}",
+        method=request.method,
+        path=parts.path,
+    )
+    failure.may_have_arrived = not isinstance(reason, NewConnectionError | ConnectTimeoutError)
+    return failure

@@ -70,15 +70,7 @@ class MessagePackHubProtocol:
         """
         payloads: list[bytes] = []
         start = 0
-        while True:
-            try:
-                frame = _frame(data, start)
-            except ProtocolError:
-                if payloads:
-                    break
-                raise
-            if frame is None:
-                break
+        while frame := _frame(data, start):
             begin, start = frame
             payloads.append(data[begin:start])
         return payloads, data[start:]
@@ -116,13 +108,7 @@ class _Invocation(_Array, frozen=True, tag=1):
     stream_ids: tuple[str, ...] | None = None
 
     def message(self) -> HubMessage:
-        return InvocationMessage(
-            headers=self.headers or None,
-            invocation_id=self.invocation_id,
-            target=self.target,
-            arguments=self.arguments,
-            stream_ids=self.stream_ids or (),
-        )
+        return InvocationMessage(invocation_id=self.invocation_id, **_call(self))
 
 
 class _StreamItem(_Array, frozen=True, tag=2):
@@ -163,13 +149,7 @@ class _StreamInvocation(_Array, frozen=True, tag=4):
     stream_ids: tuple[str, ...] | None = None
 
     def message(self) -> HubMessage:
-        return StreamInvocationMessage(
-            headers=self.headers or None,
-            invocation_id=self.invocation_id,
-            target=self.target,
-            arguments=self.arguments,
-            stream_ids=self.stream_ids or (),
-        )
+        return StreamInvocationMessage(invocation_id=self.invocation_id, **_call(self))
 
 
 class _CancelInvocation(_Array, frozen=True, tag=5):
@@ -191,6 +171,15 @@ class _Close(_Array, frozen=True, tag=7):
 
     def message(self) -> HubMessage:
         return CloseMessage(error=self.error, allow_reconnect=self.allow_reconnect)
+
+
+def _call(array: _Invocation | _StreamInvocation) -> dict[str, Any]:
+    return {
+        "headers": array.headers or None,
+        "target": array.target,
+        "arguments": array.arguments,
+        "stream_ids": array.stream_ids or (),
+    }
 
 
 _AnyArray = _Invocation | _StreamItem | _Completion | _StreamInvocation | _CancelInvocation | _Ping | _Close
@@ -254,7 +243,8 @@ def _frame(data: bytes, start: int) -> tuple[int, int] | None:
     The length is an unsigned LEB128: seven bits a byte, the lowest first.
 
     Raises:
-        ProtocolError: The length has more than five bytes or is more than 2 GiB.
+        ProtocolError: The data begins with a length of more than five bytes or more than 2 GiB. Later in the data
+            that is left for the next call.
     """
     length = 0
     for place, byte in enumerate(data[start : start + _LONGEST_LENGTH]):
@@ -267,6 +257,8 @@ def _frame(data: bytes, start: int) -> tuple[int, int] | None:
     else:
         if len(data) - start < _LONGEST_LENGTH:
             return None
+    if start > 0:
+        return None
     raise ProtocolError("a message does not begin with a length of at most 2 GiB")
 
 

@@ -108,7 +108,7 @@ def test_an_open_hub_gives_strangers_no_user_id() -> None:
 
 def test_a_guest_with_a_user_id_is_marked() -> None:
     """The service tells the app the user id of a connection, and not whether anybody proved it."""
-    guests: dict[str, Any] = {"allow_anonymous": True, "user_id_provider": lambda principal: principal.name or "guest-7"}
+    guests: dict[str, Any] = {"allow_anonymous": True, "user_id_provider": lambda caller: caller.name or "guest-7"}
 
     guest = service_claims(negotiate(app_with(None, **guests)))
     ada = service_claims(negotiate(app_with(**guests)))

@@ -3,17 +3,11 @@
 import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from typing import Any
 from urllib.parse import quote
 
 import aiohttp
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from flask_signalr.emulator.rest_bodies import read_message
-from flask_signalr.errors import BadRequest, ProtocolError
-from flask_signalr.protocol import JsonHubProtocol
 from tests.emulated import API, NOW, OTHER_KEY, Wire, client_token, emulating, records, token
 
 MESSAGE = '{"target":"news","arguments":[1]}'
@@ -295,11 +289,12 @@ async def test_the_audiences_that_callers_make(wire: Wire, audience: str) -> Non
     assert status == 202
 
 
-@pytest.mark.parametrize("content_type", ["text/plain", "application/x-msgpack", "application/octet-stream", "x", ""])
+@pytest.mark.parametrize("content_type", ["text/plain", "application/xml", "x", ""])
 async def test_another_content_type_is_refused(wire: Wire, content_type: str) -> None:
     status, body = await wire.rest("POST", "hubs/chat/:send", data=MESSAGE, headers={"Content-Type": content_type})
 
-    assert (status, json.loads(body)["message"]) == (415, "The body must be application/json.")
+    assert status == 415
+    assert "The body must be application/json or " in json.loads(body)["message"]
 
 
 async def test_a_content_type_may_name_its_charset(wire: Wire) -> None:
@@ -323,27 +318,6 @@ async def test_a_body_as_large_as_the_service_takes_is_delivered(wire: Wire) -> 
 
         assert (status, len(body)) == (202, 2**20)
         assert len(records(await socket.receive_str())[0]["arguments"][0]) == len(body) - 31
-
-
-BODIES = {
-    "Pascal case, as the SDK writes it": b'{"Target":"news","Arguments":[1]}',
-    "capitals": b'{"TARGET":"news","ARGUMENTS":[1]}',
-    "other members": b'{"target":"news","arguments":[1],"type":7,"error":"x"}',
-}
-
-
-@pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
-def test_the_case_of_members_does_not_matter(body: bytes) -> None:
-    message = read_message(body)
-
-    assert (message.target, message.arguments) == ("news", (1,))
-
-
-@pytest.mark.parametrize(
-    "body", [b'{"target":"x"}', b'{"target":"x","arguments":null}', b'{"target":"x","arguments":[]}']
-)
-def test_arguments_may_be_left_out(body: bytes) -> None:
-    assert read_message(body).arguments == ()
 
 
 BROKEN = {
@@ -389,20 +363,3 @@ async def test_integers_that_some_client_cannot_read_are_refused(wire: Wire, val
 
     assert status == 400
     assert "64 bits" in json.loads(answer)["message"]
-
-
-members = st.sampled_from(["target", "Target", "arguments", "ARGUMENTS", "x"])
-values: st.SearchStrategy[Any] = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters()),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
-)
-
-
-@given(st.binary() | st.dictionaries(members, values).map(lambda body: json.dumps(body).encode()))
-def test_no_body_leads_to_anything_but_a_message_or_a_refusal(body: bytes) -> None:
-    try:
-        encoded = JsonHubProtocol().encode(read_message(body))
-    except (BadRequest, ProtocolError):
-        return
-
-    assert json.loads(encoded[:-1])["type"] == 1

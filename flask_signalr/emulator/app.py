@@ -2,9 +2,11 @@
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
 
 from aiohttp import web
 
+from flask_signalr.emulator.openapi import openapi_document
 from flask_signalr.emulator.rest import RestEndpoint, on_the_wire
 from flask_signalr.emulator.rest_api import RestApi
 from flask_signalr.emulator.rest_response import error_response, identified
@@ -30,7 +32,7 @@ def build_app(service: Service, settings: EmulatorSettings, clock: Callable[[], 
         clock: Returns the time in Unix seconds, for tokens.
     """
     hosts = frozenset({*_LOOPBACK, settings.host, *settings.audience_hosts})
-    check = TokenCheck(settings.access_keys, hosts, settings.port)
+    check = TokenCheck(service.access_keys, hosts, settings.port)
     clients = ClientEndpoint(service, check, settings, clock)
     rest = RestEndpoint(RestApi(service, check, settings), settings.body_within, clock)
     app = web.Application(middlewares=[answer_errors, answer_preflights], client_max_size=settings.message_limit)
@@ -40,8 +42,16 @@ def build_app(service: Service, settings: EmulatorSettings, clock: Callable[[], 
         app.router.add_route("GET", path, clients.get)
         app.router.add_route("POST", path, clients.post)
         app.router.add_route("DELETE", path, clients.delete)
+    app.router.add_route("GET", "/openapi.json", _describe(openapi_document(settings.url)))
     app.router.add_route("*", "/api/{path:.*}", rest.handle)
     return app
+
+
+def _describe(document: Mapping[str, Any]) -> _Handler:
+    async def answer(request: web.Request) -> web.Response:
+        return web.json_response(document)
+
+    return answer
 
 
 @web.middleware

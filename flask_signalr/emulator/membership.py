@@ -65,8 +65,7 @@ class Membership:
             return
         if connection.client.user_id is not None:
             _remove(self._users, connection.client.user_id, connection)
-        for group in list(self._groups):
-            _remove(self._groups, group, connection)
+        self.remove_from_groups(connection.id)
 
     def add_to_group(self, connection_id: str, group: str) -> bool:
         """Put a connection into a group; ``False`` if there is no such connection."""
@@ -83,6 +82,15 @@ class Membership:
             return False
         _remove(self._groups, group, connection)
         return True
+
+    def groups_of(self, connection_id: str) -> list[str]:
+        """Return the groups that a connection is in."""
+        return [group for group, connections in self._groups.items() if connection_id in connections]
+
+    def remove_from_groups(self, connection_id: str) -> None:
+        """Take a connection out of all groups; one that is in none is no error."""
+        for group in self.groups_of(connection_id):
+            self.remove_from_group(connection_id, group)
 
     def add_user_to_group(self, user_id: str, group: str, now: float, ttl: float | None = None) -> None:
         """Put a user into a group, with the connections of now and of later.
@@ -103,6 +111,10 @@ class Membership:
             del stays[lasting[0]]
         self._stays[user_id] = stays
 
+    def is_user_in_group(self, user_id: str, group: str, now: float) -> bool:
+        """Tell whether a user was put into a group, and for long enough; what single connections joined is theirs."""
+        return group in self._current_stays(user_id, now)
+
     def remove_user_from_group(self, user_id: str, group: str) -> None:
         """Take a user out of a group, with all connections; one that is not in it is no error."""
         self._stays.get(user_id, {}).pop(group, None)
@@ -116,8 +128,7 @@ class Membership:
         """
         self._stays.pop(user_id, None)
         for connection in self.of_user(user_id):
-            for group in list(self._groups):
-                _remove(self._groups, group, connection)
+            self.remove_from_groups(connection.id)
 
     def _current_stays(self, user_id: str, now: float) -> dict[str, _Stay]:
         """Return the groups that a user is in, oldest first; those whose time is over are forgotten."""

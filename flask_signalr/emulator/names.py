@@ -8,7 +8,10 @@ import re
 
 from flask_signalr.errors import BadRequest
 
-_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_`,.\[\]]{0,127}")
+NAME_PATTERN = r"[A-Za-z][A-Za-z0-9_`,.\[\]]{0,127}"
+"""What the name of a hub or an application looks like, as a regular expression."""
+
+_NAME = re.compile(NAME_PATTERN)
 _PREFIXED_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_`,.\[\]]{0,256}")
 _RULE = "between 1 and 128 characters, the first of them a letter, the others letters, digits or any of _ ` , . [ ]"
 

@@ -1,6 +1,7 @@
 """The data-plane REST API on the wire: aiohttp's requests to values, and values to its answers."""
 
 import asyncio
+import re
 from collections.abc import Callable
 
 from aiohttp import web
@@ -9,6 +10,8 @@ from flask_signalr.emulator.requests import read_body
 from flask_signalr.emulator.rest_api import RestApi
 from flask_signalr.emulator.rest_request import RestRequest
 from flask_signalr.emulator.rest_response import PendingResult, RestResponse
+
+_HOST = re.compile(r"([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
 
 
 class RestEndpoint:
@@ -29,7 +32,7 @@ class RestEndpoint:
         """Answer a call; its body is read when its token was found good."""
         url = request.rel_url
         headers = tuple(request.headers.items())
-        call = RestRequest(request.method, url.raw_path, url.raw_query_string, headers)
+        call = RestRequest(request.method, url.raw_path, url.raw_query_string, headers, origin=_origin(request))
         admission = self._api.admit(call, self._clock())
         if isinstance(admission, RestResponse):
             return on_the_wire(admission)
@@ -41,6 +44,12 @@ class RestEndpoint:
 def on_the_wire(response: RestResponse) -> web.Response:
     """Return the answer as aiohttp sends it."""
     return web.Response(status=response.status, headers=response.headers, body=response.body or None)
+
+
+def _origin(request: web.Request) -> str:
+    """Return the address that the caller used, if it looks like one: what stands before may map it to ours."""
+    host = request.headers.get("Host", "")
+    return f"{request.scheme}://{host}" if _HOST.fullmatch(host) else ""
 
 
 async def _settled(pending: PendingResult) -> RestResponse:

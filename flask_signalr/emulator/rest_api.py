@@ -12,14 +12,16 @@ from flask_signalr.emulator.names import hub_name
 from flask_signalr.emulator.rest_call import RestCall
 from flask_signalr.emulator.rest_request import RestRequest
 from flask_signalr.emulator.rest_response import PendingResult, RestResponse, error_response, identified
-from flask_signalr.emulator.rest_routes import Route, routes_of
+from flask_signalr.emulator.rest_routes import API_VERSIONS, Route, routes_of
 from flask_signalr.emulator.service import Service
 from flask_signalr.emulator.settings import EmulatorSettings
 from flask_signalr.emulator.tokens import TokenCheck
 from flask_signalr.errors import (
+    AccessTokenTooLong,
     AuthenticationFailed,
     BadRequest,
     BodyTooLarge,
+    InvalidClaim,
     ProtocolError,
     SignalRError,
     UnsupportedMediaType,
@@ -27,13 +29,12 @@ from flask_signalr.errors import (
 
 logger = logging.getLogger("flask_signalr.emulator")
 
-API_VERSIONS = ("2022-06-01", "2024-12-01")
-"""The versions that a call may name; what they have in common means the same in both."""
-
 _STATUS: Mapping[type[SignalRError], int] = {
     AuthenticationFailed: 401,
     BadRequest: 400,
     ProtocolError: 400,
+    InvalidClaim: 400,
+    AccessTokenTooLong: 400,
     BodyTooLarge: 413,
     UnsupportedMediaType: 415,
 }
@@ -100,9 +101,13 @@ class RestApi:
         if route.is_public:
             return Admission(request, route, names, "")
         self._check.rest(request.access_token, request.path, request.query, unix_now)
-        if request.single("api-version") not in API_VERSIONS:
-            raise BadRequest(f"The query parameter 'api-version' must be one of {', '.join(API_VERSIONS)}.")
-        return Admission(request, route, names, hub_name(names["hub"], request.single("application")))
+        versions = API_VERSIONS[API_VERSIONS.index(route.since) :]
+        if request.single("api-version") not in versions:
+            raise BadRequest(f"The query parameter 'api-version' must be one of {', '.join(versions)}.")
+        application = request.single("application")
+        if application is not None and "application" not in route.query:
+            raise BadRequest("This operation takes no 'application': name the hub 'application_hub' in the path.")
+        return Admission(request, route, names, hub_name(names["hub"], application))
 
     def _perform(self, route: Route, call: RestCall) -> RestResponse | PendingResult:
         if len(call.request.body) > self._settings.message_limit:
@@ -114,14 +119,13 @@ class RestApi:
         try:
             answer = act()
         except tuple(_STATUS) as exc:
+            logger.info("%s %a was refused: %s", request.method, request.path[:200], exc)
             status = next(_STATUS[kind] for kind in type(exc).__mro__ if kind in _STATUS)
             challenge = {"WWW-Authenticate": "Bearer"} if status == 401 else None
             return self._finished(request, error_response(status, str(exc), headers=challenge))
         return self._finished(request, answer) if isinstance(answer, RestResponse) else answer
 
     def _finished(self, request: RestRequest, response: RestResponse) -> RestResponse:
-        if response.status >= 400:
-            logger.info("%s %a was answered %d", request.method, request.path[:200], response.status)
         if request.method == "HEAD":
             response = replace(response, body=b"")
         return identified(response)

@@ -1,45 +1,64 @@
 """The bodies of REST calls: which kinds are read, and what they say."""
 
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import msgspec
 
 from flask_signalr.emulator.rest_request import RestRequest
-from flask_signalr.errors import BadRequest, UnsupportedMediaType
+from flask_signalr.errors import BadRequest, ProtocolError, UnsupportedMediaType
+from flask_signalr.hub_protocols import HUB_PROTOCOLS
 from flask_signalr.messages import InvocationMessage
 
+JSON, MESSAGEPACK, FRAMED = "application/json", "application/x-msgpack", "application/octet-stream"
+"""An object, the same in MessagePack, or a MessagePack map of messages as the clients' protocols frame them."""
 
-def require_json(request: RestRequest) -> None:
-    """Check that a body is said to be JSON.
+MESSAGE_KINDS = (JSON, MESSAGEPACK, FRAMED)
+"""What a message may be sent as."""
+
+_DECODERS: Mapping[str, Callable[[bytes], Any]] = {JSON: msgspec.json.decode, MESSAGEPACK: msgspec.msgpack.decode}
+
+
+def read_value(request: RestRequest, kinds: tuple[str, ...] = (JSON, MESSAGEPACK)) -> Any:
+    """Return what a body holds.
+
+    Args:
+        request: The call.
+        kinds: The media types that it may be of.
 
     Raises:
-        UnsupportedMediaType: It is not.
+        BadRequest: The body is not what its type says.
+        UnsupportedMediaType: It is of another type.
     """
-    if request.content_type != "application/json":
-        raise UnsupportedMediaType("The body must be application/json.")
-
-
-def read_message(body: bytes) -> InvocationMessage:
-    """Return the invocation that a JSON body describes; the case of its members does not matter.
-
-    Raises:
-        BadRequest: The body is no such message.
-    """
-    if not body.strip():
+    if request.content_type not in kinds:
+        raise UnsupportedMediaType(f"The body must be {' or '.join(kinds)}.")
+    if not request.body.strip():
         raise BadRequest("Message in request body is required.")
-    return message_of(read_json(body))
+    try:
+        return _DECODERS[request.content_type](request.body)
+    except (ValueError, RecursionError) as exc:
+        raise BadRequest(f"The body is no {request.content_type}: {str(exc)[:200]}") from exc
 
 
-def read_json(body: bytes) -> Any:
-    """Return what a JSON body holds.
+def read_message(request: RestRequest) -> InvocationMessage:
+    """Return the invocation that a body describes; the case of its members does not matter.
 
     Raises:
-        BadRequest: The body is no JSON.
+        BadRequest: It describes none.
+        UnsupportedMediaType: It is of a type that is not read.
     """
-    try:
-        return msgspec.json.decode(body)
-    except (ValueError, RecursionError) as exc:
-        raise BadRequest(f"The body is no JSON: {str(exc)[:200]}") from exc
+    if request.content_type == FRAMED:
+        return next(message for _, _, message in _framed(request.body))
+    return message_of(read_value(request, MESSAGE_KINDS))
+
+
+def read_framed(request: RestRequest) -> Mapping[str, bytes]:
+    """Return the framed messages of a body, by the protocols that they are for; each was read and is an invocation.
+
+    Raises:
+        BadRequest: One of them is none, or there is none.
+    """
+    return {name: data for name, data, _ in _framed(request.body)}
 
 
 def message_of(content: Any) -> InvocationMessage:
@@ -69,3 +88,31 @@ def folded(content: Any) -> dict[str, Any]:
     if len(members) < len(content):
         raise BadRequest("The body has two members whose names differ in case only.")
     return members
+
+
+def _framed(body: bytes) -> list[tuple[str, bytes, InvocationMessage]]:
+    """Return the protocols of a framed body, with the bytes for each and the invocation in them."""
+    try:
+        content = msgspec.msgpack.decode(body, type=dict[str, bytes])
+    except (ValueError, RecursionError) as exc:
+        raise BadRequest(f"The body is no MessagePack map of protocols to messages: {str(exc)[:200]}") from exc
+    read = list(_read_frames(content))
+    if not read:
+        raise BadRequest(f"The body must hold a message for one of the protocols {', '.join(HUB_PROTOCOLS)}.")
+    return read
+
+
+def _read_frames(content: Mapping[str, bytes]) -> Iterator[tuple[str, bytes, InvocationMessage]]:
+    """Yield what is for a protocol that is known here; others are none of this service's business."""
+    for name, data in content.items():
+        if name in HUB_PROTOCOLS:
+            try:
+                payloads, rest = HUB_PROTOCOLS[name].split(data)
+                messages = [HUB_PROTOCOLS[name].parse(payload) for payload in payloads]
+            except ProtocolError as exc:
+                raise BadRequest(f"The body's message for '{name}' cannot be read: {exc}") from exc
+            match messages:
+                case [InvocationMessage(invocation_id=None, target=target) as message] if target and not rest:
+                    yield name, data, message
+                case _:
+                    raise BadRequest(f"The body's message for '{name}' must be one invocation without an id.")

@@ -1,14 +1,22 @@
-"""What REST calls say to connections: messages, and goodbye."""
+"""What REST calls say to connections: messages and goodbye."""
 
-from flask_signalr.emulator.rest_bodies import read_message, require_json
+from flask_signalr.emulator.rest_bodies import FRAMED, read_framed, read_message
 from flask_signalr.emulator.rest_call import RestCall
 from flask_signalr.emulator.rest_response import RestResponse, error_response
 
 
 def send(call: RestCall) -> RestResponse:
-    """Send an invocation to the recipients; nobody there is no error."""
-    require_json(call.request)
-    call.service.send(call.recipients, read_message(call.request.body), call.now)
+    """Send an invocation to the recipients; nobody there is no error.
+
+    A framed message reaches those whose protocol it was framed for.
+    """
+    recipients = call.recipients
+    if call.request.content_type == FRAMED:
+        framed = read_framed(call.request)
+        recipients = [each for each in recipients if each.protocol is not None and each.protocol.name in framed]
+        call.service.deliver(recipients, framed, call.now)
+    else:
+        call.service.send(recipients, read_message(call.request), call.now)
     return RestResponse(202)
 
 

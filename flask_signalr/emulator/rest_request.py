@@ -18,6 +18,7 @@ class RestRequest:
         query: The query, still percent-encoded, without its question mark.
         headers: The headers, in order; a name may repeat.
         body: The body.
+        origin: The scheme and host that the caller used, for links in the answer; empty if nobody knows.
     """
 
     method: str
@@ -25,12 +26,13 @@ class RestRequest:
     query: str = field(default="", repr=False)
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     body: bytes = field(default=b"", repr=False)
+    origin: str = ""
 
     @classmethod
     def to_url(cls, method: str, url: str, headers: Mapping[str, str], body: bytes = b"") -> "RestRequest":
         """Return the call that a client makes which was given this URL."""
         parts = urlsplit(url)
-        return cls(method, parts.path, parts.query, tuple(headers.items()), body)
+        return cls(method, parts.path, parts.query, tuple(headers.items()), body, f"{parts.scheme}://{parts.netloc}")
 
     @property
     def access_token(self) -> str | None:

@@ -7,10 +7,20 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes
 
-from flask_signalr.emulator import rest_members, rest_messages
+from flask_signalr.emulator import (
+    rest_commands,
+    rest_invocations,
+    rest_members,
+    rest_messages,
+    rest_streams,
+    rest_tokens,
+)
 from flask_signalr.emulator.rest_call import Operation, RestCall
 from flask_signalr.emulator.rest_response import RestResponse
 from flask_signalr.errors import BadRequest
+
+API_VERSIONS = ("2022-06-01", "2022-11-01", "2023-07-01", "2024-12-01")
+"""The versions that a call may name, oldest first; what two of them have in common means the same in both."""
 
 
 @dataclass(frozen=True)
@@ -21,12 +31,22 @@ class Route:
         method: The HTTP method.
         path: The path, with placeholders in braces; each stands for one segment.
         operation: What it does.
+        status: The status of its success.
+        query: The query parameters that it takes, besides ``api-version``.
+        body: What its body is called in the OpenAPI document; ``None`` if it reads none.
+        answer: What the body of its answer is called there; ``None`` if it has none.
+        since: The first version of the API that has it.
         is_public: Whether anyone may call it, without a token and an api-version.
     """
 
     method: str
     path: str
     operation: Operation
+    status: int
+    query: tuple[str, ...] = ("application",)
+    body: str | None = None
+    answer: str | None = None
+    since: str = API_VERSIONS[0]
     is_public: bool = False
 
     def match(self, segments: Sequence[str]) -> dict[str, str] | None:
@@ -50,25 +70,52 @@ def health(call: RestCall) -> RestResponse:
 
 _HUB = "/api/hubs/{hub}"
 _CONNECTION = f"{_HUB}/connections/{{connectionId}}"
+_STREAM = f"{_CONNECTION}/streams/{{streamId}}"
 _GROUP = f"{_HUB}/groups/{{group}}"
 _USER = f"{_HUB}/users/{{user}}"
-ROUTES = (
-    Route("HEAD", "/api/health", health, is_public=True),
-    Route("GET", "/api/health", health, is_public=True),
-    Route("POST", f"{_HUB}/:send", rest_messages.send),
-    Route("POST", f"{_HUB}/:closeConnections", rest_messages.close),
-    Route("DELETE", _CONNECTION, rest_messages.close_connection),
-    Route("POST", f"{_CONNECTION}/:send", rest_messages.send),
-    Route("POST", f"{_GROUP}/:send", rest_messages.send),
-    Route("POST", f"{_GROUP}/:closeConnections", rest_messages.close),
-    Route("PUT", f"{_GROUP}/connections/{{connectionId}}", rest_members.add_connection),
-    Route("DELETE", f"{_GROUP}/connections/{{connectionId}}", rest_members.remove_connection),
-    Route("POST", f"{_USER}/:send", rest_messages.send),
-    Route("POST", f"{_USER}/:closeConnections", rest_messages.close),
-    Route("PUT", f"{_USER}/groups/{{group}}", rest_members.add_user),
-    Route("DELETE", f"{_USER}/groups/{{group}}", rest_members.remove_user),
-    Route("DELETE", f"{_USER}/groups", rest_members.remove_user_from_all),
+_GROUP_CONNECTION = f"{_GROUP}/connections/{{connectionId}}"
+_USER_GROUP = f"{_USER}/groups/{{group}}"
+_SENDING = ("application", "excluded")
+_CLOSING = ("application", "excluded", "reason")
+_PAGING = ("application", "maxpagesize", "top", "continuationToken")
+_2022, _2023, _2024 = API_VERSIONS[1:]
+
+_READERS = (
+    ("/api/health", health, True),
+    (_CONNECTION, rest_members.find_connection, False),
+    (_GROUP, rest_members.find_group, False),
+    (_USER, rest_members.find_user, False),
+    (_USER_GROUP, rest_members.find_user_in_group, False),
 )
+
+ROUTES = (
+    *(
+        Route(method, path, operation, 200, () if is_public else ("application",), is_public=is_public)
+        for path, operation, is_public in _READERS
+        for method in ("HEAD", "GET")  # the swagger has HEAD, and the server SDK asks with GET
+    ),
+    Route("POST", f"{_HUB}/:send", rest_messages.send, 202, _SENDING, "Message"),
+    Route("POST", f"{_HUB}/:closeConnections", rest_messages.close, 204, _CLOSING),
+    Route("POST", f"{_HUB}/:generateToken", rest_tokens.generate_token, 200, ("userId", "minutesToExpire"),
+          answer="Token", since=_2022),
+    Route("POST", f"{_HUB}/:execute", rest_commands.execute, 202, ("filter",), "Commands", since=_2023),
+    Route("DELETE", _CONNECTION, rest_messages.close_connection, 200, ("application", "reason")),
+    Route("POST", f"{_CONNECTION}/:send", rest_messages.send, 202, body="Message"),
+    Route("POST", f"{_CONNECTION}/:invoke", rest_invocations.invoke, 200, body="Message", answer="Result", since=_2024),
+    Route("DELETE", f"{_CONNECTION}/groups", rest_members.remove_connection_from_all, 200),
+    Route("POST", f"{_STREAM}/:send", rest_streams.send_item, 202, ("application", "completed"), "Item", since=_2024),
+    Route("POST", f"{_STREAM}/:complete", rest_streams.complete, 202, ("application", "reason"), since=_2024),
+    Route("POST", f"{_GROUP}/:send", rest_messages.send, 202, _SENDING, "Message"),
+    Route("POST", f"{_GROUP}/:closeConnections", rest_messages.close, 204, _CLOSING),
+    Route("GET", f"{_GROUP}/connections", rest_members.list_connections, 200, _PAGING, answer="Page", since=_2024),
+    Route("PUT", _GROUP_CONNECTION, rest_members.add_connection, 200),
+    Route("DELETE", _GROUP_CONNECTION, rest_members.remove_connection, 200),
+    Route("POST", f"{_USER}/:send", rest_messages.send, 202, _SENDING, "Message"),
+    Route("POST", f"{_USER}/:closeConnections", rest_messages.close, 204, _CLOSING),
+    Route("PUT", _USER_GROUP, rest_members.add_user, 200, ("application", "ttl")),
+    Route("DELETE", _USER_GROUP, rest_members.remove_user, 204),
+    Route("DELETE", f"{_USER}/groups", rest_members.remove_user_from_all, 204),
+)  # fmt: skip
 
 
 def routes_of(path: str) -> Iterator[tuple[Route, dict[str, str]]]:

@@ -1,0 +1,141 @@
+"""The OpenAPI document of the REST API that the emulator serves, made from its route table."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from flask_signalr.emulator.names import NAME_PATTERN
+from flask_signalr.emulator.rest_bodies import JSON, MESSAGE_KINDS, MESSAGEPACK
+from flask_signalr.emulator.rest_filter import LONGEST_FILTER
+from flask_signalr.emulator.rest_members import LARGEST_PAGE
+from flask_signalr.emulator.rest_parameters import LARGEST_NUMBER, LONGEST_STREAM_ID
+from flask_signalr.emulator.rest_routes import API_VERSIONS, ROUTES, Route
+
+_TEXT: Mapping[str, Any] = {"type": "string"}
+_SOME_TEXT = {"type": "string", "minLength": 1}
+_NAME = {"type": "string", "pattern": f"^{NAME_PATTERN}$"}
+_GROUP = {"type": "string", "minLength": 1, "maxLength": 1024, "pattern": r"\S"}
+_ANYTHING: Mapping[str, Any] = {}
+
+_IN_PATH: Mapping[str, Mapping[str, Any]] = {
+    "hub": _NAME,
+    "group": _GROUP,
+    "user": _SOME_TEXT,
+    "connectionId": _SOME_TEXT,
+    "streamId": {**_GROUP, "maxLength": LONGEST_STREAM_ID},
+}
+_IN_QUERY: Mapping[str, Mapping[str, Any]] = {
+    "application": _NAME,
+    "excluded": {"type": "array", "items": _TEXT},
+    "reason": _TEXT,
+    "ttl": {"type": "integer", "minimum": 0, "maximum": LARGEST_NUMBER},
+    "maxpagesize": {"type": "integer", "minimum": 1, "maximum": LARGEST_PAGE, "default": LARGEST_PAGE},
+    "top": {"type": "integer", "minimum": 1, "maximum": LARGEST_NUMBER},
+    "continuationToken": _TEXT,
+    "completed": {"type": "boolean", "default": False},
+    "filter": {"type": "string", "maxLength": LONGEST_FILTER, "example": "startswith(userId, 'listener-')"},
+    "userId": _TEXT,
+    "minutesToExpire": {"type": "integer", "minimum": 1, "maximum": LARGEST_NUMBER, "default": 60},
+}
+_BODY_KINDS = {"Message": MESSAGE_KINDS, "Item": (JSON, MESSAGEPACK), "Commands": (JSON,)}
+
+
+def _object(required: tuple[str, ...], **properties: Mapping[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "required": list(required), "properties": properties}
+
+
+def _command(kind: str, required: tuple[str, ...], **properties: Mapping[str, Any]) -> dict[str, Any]:
+    return _object(("type", *required), type={"type": "string", "enum": [kind]}, **properties)
+
+
+def _reference(name: str) -> dict[str, str]:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+_SCHEMAS: Mapping[str, Mapping[str, Any]] = {
+    "Message": _object(("target",), target=_SOME_TEXT, arguments={"type": "array", "items": _ANYTHING}),
+    "Item": _ANYTHING,
+    "Commands": {"type": "array", "items": _reference("Command")},
+    "Command": {
+        "oneOf": [
+            _command("SendMessage", ("message",), message=_reference("Message")),
+            _command("JoinGroup", ("group",), group=_GROUP),
+            _command("LeaveGroup", ("group",), group=_GROUP),
+            _command("CloseConnection", (), reason=_TEXT),
+        ]
+    },
+    "Token": _object(("token",), token=_TEXT),
+    "Result": _object((), result=_ANYTHING),
+    "Page": _object(
+        ("value",),
+        value={"type": "array", "items": _object(("connectionId",), connectionId=_TEXT, userId=_TEXT)},
+        nextLink={"type": "string", "format": "uri"},
+    ),
+    "ErrorDetail": _object(("code", "message"), code=_TEXT, message=_TEXT),
+}
+
+
+def openapi_document(url: str) -> dict[str, Any]:
+    """Return the document, in the version 3.0.3 of OpenAPI.
+
+    Args:
+        url: The base URL of the emulator, without a slash at the end.
+    """
+    paths: dict[str, dict[str, Any]] = {}
+    for route in ROUTES:
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route)
+    return {
+        "openapi": "3.0.3",
+        "info": {
+            "title": "Data plane of Azure SignalR Service, as the emulator serves it",
+            "version": API_VERSIONS[-1],
+        },
+        "servers": [{"url": url}],
+        "paths": paths,
+        "components": {
+            "schemas": _SCHEMAS,
+            "securitySchemes": {"accessToken": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
+        },
+    }
+
+
+def _operation(route: Route) -> dict[str, Any]:
+    operation: dict[str, Any] = {
+        "summary": (route.operation.__doc__ or "").partition("\n")[0],
+        "parameters": list(_parameters(route)),
+        "responses": {str(route.status): _success(route), "default": _failure(route)},
+        "security": [] if route.is_public else [{"accessToken": []}],
+    }
+    if route.body is not None:
+        content = {kind: {"schema": _reference(route.body)} for kind in _BODY_KINDS[route.body]}
+        operation["requestBody"] = {"required": True, "content": content}
+    return operation
+
+
+def _parameters(route: Route) -> list[dict[str, Any]]:
+    in_path = [
+        {"name": name, "in": "path", "required": True, "schema": _IN_PATH[name]}
+        for name in re.findall(r"{(\w+)}", route.path)
+    ]
+    in_query = [{"name": name, "in": "query", "schema": _IN_QUERY[name]} for name in route.query]
+    if route.is_public:
+        return in_path + in_query
+    versions = {"type": "string", "enum": list(API_VERSIONS[API_VERSIONS.index(route.since) :])}
+    return [*in_path, {"name": "api-version", "in": "query", "required": True, "schema": versions}, *in_query]
+
+
+def _success(route: Route) -> dict[str, Any]:
+    success: dict[str, Any] = {"description": "It is done, or will be."}
+    if route.answer is not None:
+        success["content"] = {JSON: {"schema": _reference(route.answer)}}
+    return success
+
+
+def _failure(route: Route) -> dict[str, Any]:
+    failure: dict[str, Any] = {
+        "description": "It was refused; the header says why in a word, the body in a sentence.",
+        "headers": {"x-ms-error-code": {"schema": _TEXT}},
+    }
+    if route.method != "HEAD":
+        failure["content"] = {JSON: {"schema": _reference("ErrorDetail")}}
+    return failure

@@ -1,0 +1,24 @@
+"""REST calls that ask for a client's access token (``:generateToken``)."""
+
+from urllib.parse import quote
+
+from flask_signalr.emulator.rest_call import RestCall
+from flask_signalr.emulator.rest_parameters import read_number
+from flask_signalr.emulator.rest_response import RestResponse, json_response
+from flask_signalr.tokens import SigningKey, sign_access_token
+
+_DEFAULT_MINUTES = 60
+
+
+def generate_token(call: RestCall) -> RestResponse:
+    """Return a token that opens the hub, as the user of the query or as nobody."""
+    user_id = call.request.single("userId")
+    minutes = read_number(call.request, "minutesToExpire", 1) or _DEFAULT_MINUTES
+    token = sign_access_token(
+        SigningKey(next(iter(call.service.access_keys))),
+        f"{call.settings.url}/client/?hub={quote(call.hub)}",
+        [("asrs.s.uid", user_id)] if user_id else [],
+        lifetime=minutes * 60,
+        now=int(call.unix_now),
+    )
+    return json_response(200, {"token": token}, {"Cache-Control": "no-store"})

@@ -1,79 +1,64 @@
 """What the extension keeps for one app: its settings, and the hubs as they are in this app."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from importlib.util import find_spec
 from typing import Any, cast
 
-from flask import Flask
+from flask import Flask, current_app
 
+from flask_signalr.app_services import AppServices
 from flask_signalr.auth.scheme import AuthScheme
 from flask_signalr.config import Settings
-from flask_signalr.errors import HubNotFound
-from flask_signalr.hub import MountedHub
+from flask_signalr.errors import ConfigurationError, HubNotFound
+from flask_signalr.hub import Declaration
 from flask_signalr.hub_options import HubKeywords, HubOptions
+from flask_signalr.mounted_hub import MountedHub
+from flask_signalr.negotiation import prefixed_hub
+from flask_signalr.sign_out import SignOut
+from flask_signalr.upstream_token import UpstreamTokenCheck
 
 
-class AppState:
-    """``app.extensions["signalr"]``.
+class Configured:
+    """What follows from one reading of an app's configuration; the next reading makes a new one.
 
     Args:
         app: The app.
-        settings: What the app's configuration holds.
-        declarations: The keywords of every declared hub, by its name; hubs may be added at any time.
+        settings: What its configuration holds.
         defaults: The keywords of ``SignalR(…)``.
+        services: What the hubs need of the world.
 
     Attributes:
         settings: As given.
+        services: As given.
         options: What a hub without keywords of its own would have.
+        token_check: Checks the token of upstream requests; ``None`` if none is demanded.
+        hubs: The hubs that were asked for.
 
     Raises:
         ConfigurationError: A value cannot be used.
     """
 
-    def __init__(
-        self, app: Flask, settings: Settings, declarations: Mapping[str, HubKeywords], defaults: HubKeywords
-    ) -> None:
-        self.settings = settings
+    def __init__(self, app: Flask, settings: Settings, defaults: HubKeywords, services: AppServices) -> None:
         self._app = app
-        self._schemes: list[AuthScheme] = []
-        self._declarations = declarations
-        self._defaults = defaults
-        self._mounted: dict[str, MountedHub] = {}
-        self.options = self._options({})
+        self.settings = settings
+        self.services = services
+        token = settings.upstream.token
+        self.token_check = None if token is None else UpstreamTokenCheck(token)
+        self.hubs: dict[str, MountedHub] = {}
+        self.options = self.options_of(defaults)
+        if settings.close_on_sign_out:
+            _ = services.service  # a missing extra is told now, not when somebody signs out
 
-    def init_schemes(self, keywords: HubKeywords) -> None:
-        """Let the auth schemes in these keywords check the app, each the first time that it is seen.
-
-        Raises:
-            ConfigurationError: One of them cannot work in it.
-        """
-        for scheme in keywords.get("auth", ()):
-            if not any(scheme is known for known in self._schemes):
-                scheme.init_app(self._app)
-                self._schemes.append(scheme)
-
-    def hub(self, name: str) -> MountedHub:
-        """Return a hub as it is in this app.
-
-        Raises:
-            HubNotFound: No hub of that name is declared.
-        """
-        mounted = self._mounted.get(name)
-        if mounted is None:
-            keywords = self._declarations.get(name)
-            if keywords is None:
-                raise HubNotFound("no hub of this name is declared here")
-            mounted = self._mounted[name] = MountedHub(name, self._options(keywords), self.settings)
-        return mounted
-
-    def _options(self, keywords: HubKeywords) -> HubOptions:
+    def options_of(self, keywords: HubKeywords) -> HubOptions:
+        """Return the options that a hub's keywords come to."""
         configured: HubKeywords = {
             "allowed_origins": self.settings.allowed_origins,
             "access_token_lifetime": self.settings.access_token_lifetime,
             "access_token_algorithm": self.settings.access_token_algorithm,
             "token_options": self.settings.token_options,
         }
-        return self._sync(HubOptions(**cast("dict[str, Any]", configured | self._defaults | keywords)))
+        return self._sync(HubOptions(**cast("dict[str, Any]", configured | keywords)))
 
     def _sync(self, options: HubOptions) -> HubOptions:
         """Return options whose ``async def`` functions run as the app's async views do; others stay as they are."""
@@ -88,3 +73,124 @@ class AppState:
             collision_guard=None if guard is None else ensure_sync(guard),
             token_options=tokens,
         )
+
+
+class AppState:
+    """``app.extensions["signalr"]``.
+
+    Args:
+        app: The app.
+        settings: What the app's configuration holds.
+        declarations: Every declared hub, by its name; hubs may be added at any time.
+        defaults: The keywords of ``SignalR(…)``.
+
+    Attributes:
+        app: As given.
+
+    Raises:
+        ConfigurationError: A value cannot be used.
+    """
+
+    def __init__(
+        self, app: Flask, settings: Settings, declarations: Mapping[str, Declaration], defaults: HubKeywords
+    ) -> None:
+        self.app = app
+        self._schemes: list[AuthScheme] = []
+        self._declarations = declarations
+        self._defaults = defaults
+        self._names: tuple[int, Mapping[str, str]] = (0, {})
+        self._configured = Configured(app, settings, defaults, AppServices(settings))
+        self._sign_out = SignOut(app, self._hubs_to_sign_out_of, self._close_user)
+        self._sign_out.connect()
+
+    @property
+    def settings(self) -> Settings:
+        """What the app's configuration holds."""
+        return self._configured.settings
+
+    @property
+    def options(self) -> HubOptions:
+        """What a hub without keywords of its own would have."""
+        return self._configured.options
+
+    def reload(self, settings: Settings) -> None:
+        """Take other settings from the next request on; the requests that are being answered keep theirs.
+
+        Raises:
+            ConfigurationError: A value cannot be used; then everything stays as it is.
+        """
+        old = self._configured
+        store = old.services.store if settings.store == old.settings.store else None
+        configured = Configured(self.app, settings, self._defaults, AppServices(settings, store))
+        self._names = (0, {})
+        self._configured = configured
+
+    def init_schemes(self, keywords: HubKeywords) -> None:
+        """Let the auth schemes in these keywords check the app, each the first time that it is seen.
+
+        Raises:
+            ConfigurationError: One of them cannot work in it.
+        """
+        for scheme in keywords.get("auth", ()):
+            if not any(scheme is known for known in self._schemes):
+                scheme.init_app(self.app)
+                self._schemes.append(scheme)
+
+    def hub(self, name: str) -> MountedHub:
+        """Return a hub as it is in this app.
+
+        Raises:
+            HubNotFound: No hub of that name is declared.
+        """
+        configured = self._configured
+        mounted = configured.hubs.get(name)
+        if mounted is None:
+            declaration = self._declarations.get(name)
+            if declaration is None:
+                raise HubNotFound("no hub of this name is declared here")
+            options = configured.options_of(declaration.keywords)
+            mounted = configured.hubs[name] = MountedHub(
+                name, options, configured.settings, declaration.methods, configured.services, configured.token_check
+            )
+        return mounted
+
+    def hub_at_service(self, name: str) -> MountedHub:
+        """Return the hub that an upstream URL names: in any case, with or without the application's name before it.
+
+        Raises:
+            HubNotFound: It names none.
+        """
+        count, names = self._names
+        if count != len(self._declarations):
+            application_name, declared = self.settings.application_name, tuple(self._declarations)
+            plain = {known.lower(): known for known in declared}
+            # With a prefix `a`, hub `b` is `a_b` at the service, whether or not there is another hub of that name.
+            names = plain | {prefixed_hub(known, application_name): known for known in declared}
+            self._names = (len(declared), names)
+        return self.hub(names.get(name.lower(), ""))
+
+    def hubs(self) -> Iterable[MountedHub]:
+        """Return all hubs."""
+        return [self.hub(name) for name in tuple(self._declarations)]
+
+    def _hubs_to_sign_out_of(self) -> Iterable[MountedHub]:
+        wanted = self.settings.close_on_sign_out
+        if wanted is None:
+            wanted = find_spec("urllib3") is not None  # what the extra `serverless` brings
+        return self.hubs() if wanted else ()
+
+    def _close_user(self, hub: str, user_id: str, reason: str) -> None:
+        self._configured.services.clients(hub).user(user_id).close(reason)
+
+
+def current_state() -> AppState:
+    """Return what is kept for the current app.
+
+    Raises:
+        ConfigurationError: The blueprint is mounted in an app that is not set up.
+    """
+    app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
+    state: AppState | None = app.extensions.get("signalr")
+    if state is None:
+        raise ConfigurationError("signalr.blueprint is registered in this app without signalr.init_app(app)")
+    return state

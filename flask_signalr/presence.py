@@ -80,14 +80,14 @@ class Presence:
         """
         return bool(self.connections(user_id))
 
-    def connections(self, user_id: str | None = None) -> frozenset[str]:
-        """Return the ids of one user's connections, or of all connections, those of guests too.
+    def connections(self, user_id: str | None = None) -> frozenset[Connection]:
+        """Return one user's connections, or all, those of guests too.
 
         Raises:
             StoreUnavailable: The store cannot be reached.
         """
         self._verify(user_id)
-        return frozenset(connection.connection_id for connection in self._store.connections(self._hub, user_id))
+        return frozenset(self._store.connections(self._hub, user_id))
 
     def count(self) -> int:
         """Return the number of connections: those of a user with two tabs are two, and those of guests count.

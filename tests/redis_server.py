@@ -52,7 +52,13 @@ class RedisServer:
 
     def start(self) -> None:
         """Start the server, empty."""
-        settings = {"port": "0", "unixsocket": str(self._socket), "requirepass": PASSWORD, "save": "", "appendonly": "no"}
+        settings = {
+            "port": "0",
+            "unixsocket": str(self._socket),
+            "requirepass": PASSWORD,
+            "save": "",
+            "appendonly": "no",
+        }
         arguments = [part for name, value in settings.items() for part in (f"--{name}", value)]
         self._process = subprocess.Popen(
             ["redis-server", *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -88,13 +94,13 @@ class RedisServer:
         finally:
             client.close()
 
-    def let_pass(self, seconds: int) -> None:
-        """Let the keys be as if so many seconds had gone by."""
+    def let_pass(self, seconds: int, prefix: str) -> None:
+        """Let the keys with a prefix be as if so many seconds had gone by."""
         with self.admin() as client:
-            for key in client.keys():
-                left = client.pttl(key) - seconds * 1000
-                assert client.pttl(key) > 0, f"{key} has no end"
-                client.pexpire(key, max(left, 0))
+            for key in client.keys(f"{prefix}:*"):
+                left = client.pttl(key)
+                assert left > 0, f"{key!r} has no end"
+                client.pexpire(key, max(left - seconds * 1000, 0))
 
 
 def _wait_until_ready(output: IO[str]) -> None:

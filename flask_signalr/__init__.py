@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         BadRequest,
         BodyTooLarge,
         ConfigurationError,
+        ConnectRefused,
         EmulatorUnavailable,
         HubException,
         HubNotFound,
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
         InvalidClaim,
         InvalidName,
         InvalidSignature,
+        InvocationFailed,
         MissingExtra,
         NegotiationRefused,
         NoServiceEndpoint,
@@ -113,6 +115,7 @@ __all__ = [
     "CloseConnection",
     "CollisionGuard",
     "ConfigurationError",
+    "ConnectRefused",
     "CookieAuth",
     "EmulatorUnavailable",
     "EndpointRouter",
@@ -129,6 +132,7 @@ __all__ = [
     "InvalidName",
     "InvalidSignature",
     "Invocation",
+    "InvocationFailed",
     "JoinGroup",
     "KeyFetching",
     "LdapDirectory",
@@ -208,8 +212,8 @@ _HOMES = {
     "claims": "Claims",
     "endpoints": "EndpointRouter ServiceEndpoint",
     "errors": "AccessTokenRefused AccessTokenTooLong AuthenticationFailed AuthorizationDenied BadRequest "
-    "BodyTooLarge ConfigurationError EmulatorUnavailable HubException HubNotFound "
-    "IdentityProviderUnavailable InvalidClaim InvalidName InvalidSignature MissingExtra "
+    "BodyTooLarge ConfigurationError ConnectRefused EmulatorUnavailable HubException HubNotFound "
+    "IdentityProviderUnavailable InvalidClaim InvalidName InvalidSignature InvocationFailed MissingExtra "
     "NegotiationRefused NoServiceEndpoint OriginNotAllowed ProtocolError RequestReplayed "
     "ServiceError SignOnFailed SignalRError StoreUnavailable Unavailable UnsupportedMediaType",
     "extension": "SignalR",

@@ -19,6 +19,7 @@
     ├── UnsupportedMediaType        a body of a kind that is not read                              415
     ├── BodyTooLarge                a body of more bytes than are read                             413
     ├── HubException                a hub method's refusal, which its caller gets to read
+    │   └── InvocationFailed        what the caller gets, in a test (`flask_signalr.testing`)
     ├── InvalidName                 a name that no REST call can carry, or that would lead it elsewhere
     ├── ServiceError                the service refused a REST call, or could not be reached
     │   ├── ServiceUnreachable      there was no answer, or none in time
@@ -31,6 +32,7 @@
     ├── StoreUnavailable            the store that processes share cannot be reached
     ├── AccessTokenTooLong          the claims do not fit into a service token                     413
     ├── NegotiationRefused          the app refused a negotiate (`flask_signalr.testing`)
+    ├── ConnectRefused              the app's ``on_connected`` refused a client (`flask_signalr.testing`)
     ├── SignOnFailed                this machine cannot sign on to an app (`flask_signalr.client`)
     ├── EmulatorUnavailable         the emulator cannot listen where it was told to
     └── Unavailable                 something that the answer depends on is down                   503
@@ -150,6 +152,13 @@ class HubException(SignalRError):
     """
 
 
+class InvocationFailed(HubException):
+    """What a client of a test called failed, or was refused; the text is what the client gets to read.
+
+    .NET's client raises a ``HubException`` too.
+    """
+
+
 class ProtocolError(SignalRError):
     """Bytes that are no message of the hub protocol, or a message that it cannot carry; the text says why."""
 
@@ -215,6 +224,10 @@ class NegotiationRefused(SignalRError):
         super().__init__(f"negotiate was answered {status}: {error}")
         self.status = status
         self.error = error
+
+
+class ConnectRefused(SignalRError):
+    """The app's ``on_connected`` did not let a client of a test in; the text is what the client gets to read."""
 
 
 class InvalidName(SignalRError):

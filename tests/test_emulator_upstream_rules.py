@@ -60,9 +60,9 @@ def test_a_url_with_parameters_is_taken_as_it_is() -> None:
 )
 @pytest.mark.parametrize("place", ["hub_pattern", "category_pattern", "event_pattern"])
 def test_a_pattern_is_everything_a_name_or_a_list_of_names(place: str, pattern: str, name: str, fits: bool) -> None:
-    rule = UpstreamRule(TEMPLATE, **{place: pattern})
+    names = [name if each == place else "x" for each in ("hub_pattern", "category_pattern", "event_pattern")]
 
-    assert rule.matches(*(name if each == place else "x" for each in ("hub_pattern", "category_pattern", "event_pattern"))) is fits  # fmt: skip
+    assert UpstreamRule(TEMPLATE, **{place: pattern}).matches(*names) is fits
 
 
 def test_the_first_rule_that_fits_decides_alone() -> None:

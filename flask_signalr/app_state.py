@@ -1,13 +1,14 @@
 """What the extension keeps for one app: its settings, and the hubs as they are in this app."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from importlib.util import find_spec
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from flask import Flask, current_app
 
 from flask_signalr.app_services import AppServices
+from flask_signalr.auth.cookie import CookieAuth
 from flask_signalr.auth.scheme import AuthScheme
 from flask_signalr.config import Settings
 from flask_signalr.errors import ConfigurationError, HubNotFound
@@ -15,8 +16,12 @@ from flask_signalr.hub import Declaration
 from flask_signalr.hub_options import HubKeywords, HubOptions
 from flask_signalr.mounted_hub import MountedHub
 from flask_signalr.negotiation import prefixed_hub
+from flask_signalr.rest.exchange import Transport
 from flask_signalr.sign_out import SignOut
 from flask_signalr.upstream_token import UpstreamTokenCheck
+
+if TYPE_CHECKING:
+    from flask_signalr.rest.client import ServiceClient
 
 
 class Configured:
@@ -46,6 +51,7 @@ class Configured:
         token = settings.upstream.token
         self.token_check = None if token is None else UpstreamTokenCheck(token)
         self.hubs: dict[str, MountedHub] = {}
+        self._names: tuple[int, Mapping[str, str]] = (0, {})
         self.options = self.options_of(defaults)
         if settings.close_on_sign_out:
             _ = services.service  # a missing extra is told now, not when somebody signs out
@@ -59,6 +65,16 @@ class Configured:
             "token_options": self.settings.token_options,
         }
         return self._sync(HubOptions(**cast("dict[str, Any]", configured | keywords)))
+
+    def declared_name(self, name: str, declared: Collection[str]) -> str | None:
+        """Return which declared hub an upstream URL means, ``None`` for none; the table is made once for all hubs."""
+        count, names = self._names
+        if count != len(declared):
+            plain = {known.lower(): known for known in tuple(declared)}
+            # With a prefix `a`, hub `b` is `a_b` at the service, whether or not there is another hub of that name.
+            names = plain | {prefixed_hub(known, self.settings.application_name): known for known in plain.values()}
+            self._names = (len(plain), names)
+        return names.get(name.lower())
 
     def _sync(self, options: HubOptions) -> HubOptions:
         """Return options whose ``async def`` functions run as the app's async views do; others stay as they are."""
@@ -96,12 +112,11 @@ class AppState:
     ) -> None:
         self.app = app
         self._schemes: list[AuthScheme] = []
+        self._transport: Transport | None = None
         self._declarations = declarations
         self._defaults = defaults
-        self._names: tuple[int, Mapping[str, str]] = (0, {})
         self._configured = Configured(app, settings, defaults, AppServices(settings))
         self._sign_out = SignOut(app, self._hubs_to_sign_out_of, self._close_user)
-        self._sign_out.connect()
 
     @property
     def settings(self) -> Settings:
@@ -122,8 +137,23 @@ class AppState:
         old = self._configured
         store = old.services.store if settings.store == old.settings.store else None
         configured = Configured(self.app, settings, self._defaults, AppServices(settings, store))
-        self._names = (0, {})
+        if self._transport is not None:
+            configured.services.use_transport(self._transport)
         self._configured = configured
+
+    @property
+    def service(self) -> "ServiceClient":
+        """The service's REST API; needs no request.
+
+        Raises:
+            MissingExtra: The extra ``serverless`` is not installed.
+        """
+        return self._configured.services.service
+
+    def use_transport(self, transport: Transport) -> None:
+        """Let every call of the service take this road from now on, such as one into a test's own service."""
+        self._transport = transport
+        self._configured.services.use_transport(transport)
 
     def init_schemes(self, keywords: HubKeywords) -> None:
         """Let the auth schemes in these keywords check the app, each the first time that it is seen.
@@ -135,6 +165,8 @@ class AppState:
             if not any(scheme is known for known in self._schemes):
                 scheme.init_app(self.app)
                 self._schemes.append(scheme)
+                if isinstance(scheme, CookieAuth):
+                    self._sign_out.connect()
 
     def hub(self, name: str) -> MountedHub:
         """Return a hub as it is in this app.
@@ -160,14 +192,7 @@ class AppState:
         Raises:
             HubNotFound: It names none.
         """
-        count, names = self._names
-        if count != len(self._declarations):
-            application_name, declared = self.settings.application_name, tuple(self._declarations)
-            plain = {known.lower(): known for known in declared}
-            # With a prefix `a`, hub `b` is `a_b` at the service, whether or not there is another hub of that name.
-            names = plain | {prefixed_hub(known, application_name): known for known in declared}
-            self._names = (len(declared), names)
-        return self.hub(names.get(name.lower(), ""))
+        return self.hub(self._configured.declared_name(name, self._declarations) or "")
 
     def hubs(self) -> Iterable[MountedHub]:
         """Return all hubs."""

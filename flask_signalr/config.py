@@ -20,7 +20,13 @@ from flask_signalr.stores.store_url import FORM as STORE_URL_FORM
 from flask_signalr.stores.store_url import PREFIX as STORE_PREFIX
 from flask_signalr.token_claims import LONGEST_LIFETIME, StickyMode, TokenOptions, Transport
 from flask_signalr.tokens import ALGORITHMS, TOKEN_LIMIT
-from flask_signalr.upstream_settings import SecondaryKeys, UpstreamSettings, upstream_keys, upstream_token
+from flask_signalr.upstream_settings import (
+    NO_UPSTREAM_KEYS,
+    SecondaryKeys,
+    UpstreamSettings,
+    upstream_keys,
+    upstream_token,
+)
 
 logger = logging.getLogger("flask_signalr.config")
 
@@ -50,6 +56,8 @@ class _Keys(msgspec.Struct, kw_only=True, rename=lambda field: _PREFIX + field.u
     presence_check_after: Annotated[int, msgspec.Meta(ge=1, le=MAX_LIFETIME)] = IN_MEMORY.presence_check_after
     presence_lifetime: Annotated[int, msgspec.Meta(ge=60, le=MAX_LIFETIME)] = IN_MEMORY.presence_lifetime
     close_on_sign_out: bool | None = None
+    rest_timeout: Annotated[float, msgspec.Meta(gt=0, le=300)] = 10
+    rest_retries: Annotated[int, msgspec.Meta(ge=0, le=10)] = 3
     secondary_keys: SecondaryKeys = ""
     upstream_issuer: str = ""
     upstream_audience: str = ""
@@ -79,6 +87,11 @@ _FORMS = {
     "SIGNALR_PRESENCE_CHECK_AFTER": "give whole seconds, such as 300",
     "SIGNALR_PRESENCE_LIFETIME": "give whole seconds, such as 86400",
     "SIGNALR_CLOSE_ON_SIGN_OUT": "give true or false",
+    "SIGNALR_REST_TIMEOUT": "give seconds, such as 10",
+    "SIGNALR_REST_RETRIES": "give a whole number, such as 3",
+    "SIGNALR_SECONDARY_KEYS": "give an object of endpoint name to key or keys; for one endpoint the key alone will do",
+    "SIGNALR_UPSTREAM_BODY_LIMIT": "give a whole number of bytes",
+    "SIGNALR_UPSTREAM_REPLAY_WINDOW": "give whole seconds, such as 300; 0 turns it off",
     "SIGNALR_TRANSPORTS": f"choose among {', '.join(get_args(Transport))}, in a list",
 }
 """What a key takes, for the reader of an error; ranges stand in the error itself."""
@@ -100,6 +113,8 @@ class Settings:
         store: Where the processes of the app keep what they share.
         close_on_sign_out: Whether Flask-Login's sign-out closes the user's connections; ``None`` for where the extra
             ``serverless`` is installed.
+        rest_timeout: Seconds that a call of the service may take, with its repetitions.
+        rest_retries: How often a call of the service is repeated at most.
     """
 
     endpoints: tuple[ServiceEndpoint, ...]
@@ -109,9 +124,11 @@ class Settings:
     access_token_warning_length: int
     allowed_origins: frozenset[str]
     token_options: TokenOptions
-    upstream: UpstreamSettings = UpstreamSettings()
+    upstream: UpstreamSettings = NO_UPSTREAM_KEYS
     store: StoreSettings = IN_MEMORY
     close_on_sign_out: bool | None = None
+    rest_timeout: float = 10
+    rest_retries: int = 3
 
     @property
     def detailed_errors(self) -> bool:
@@ -155,6 +172,8 @@ class Settings:
             upstream=_upstream(keys, endpoints),
             store=StoreSettings(keys.store_url, keys.store_prefix, keys.presence_check_after, keys.presence_lifetime),
             close_on_sign_out=keys.close_on_sign_out,
+            rest_timeout=keys.rest_timeout,
+            rest_retries=keys.rest_retries,
         )
 
 

@@ -9,8 +9,9 @@ from flask import Flask, current_app, has_app_context
 from flask_signalr.app_state import AppState
 from flask_signalr.config import Settings
 from flask_signalr.errors import ConfigurationError
-from flask_signalr.hub import Hub, MountedHub
+from flask_signalr.hub import Declaration, Hub
 from flask_signalr.hub_options import HubKeywords, check_keywords
+from flask_signalr.mounted_hub import MountedHub
 from flask_signalr.redaction import redact_logs
 from flask_signalr.views import create_blueprint
 
@@ -37,7 +38,7 @@ class SignalR:
     def __init__(self, app: Flask | None = None, **defaults: Unpack[HubKeywords]) -> None:
         self.blueprint = create_blueprint()
         self._defaults = check_keywords(defaults)  # a wrong value is an error here, not at the first request
-        self._hubs: dict[str, HubKeywords] = {}
+        self._hubs: dict[str, Declaration] = {}
         self._states: weakref.WeakSet[AppState] = weakref.WeakSet()
         if app is not None:
             self.init_app(app)
@@ -62,8 +63,8 @@ class SignalR:
         checked = check_keywords(options)
         for state in self._states:
             state.init_schemes(checked)
-        self._hubs[name] = checked
-        return Hub(name, self._mounted)
+        declaration = self._hubs[name] = Declaration(self._defaults | checked)
+        return Hub(name, declaration, self._mounted)
 
     def init_app(self, app: Flask, **mount: Any) -> None:
         """Read the app's configuration, mount the blueprint, and keep tokens out of the servers' logs.
@@ -79,26 +80,51 @@ class SignalR:
         if "signalr" in app.extensions:
             raise ConfigurationError("this app has a SignalR already: one object declares all of its hubs")
         state = AppState(app, Settings.from_config(app.config), self._hubs, self._defaults)
-        for keywords in (self._defaults, *self._hubs.values()):
-            state.init_schemes(keywords)
+        state.init_schemes(self._defaults)
+        for declaration in tuple(self._hubs.values()):
+            state.init_schemes(declaration.keywords)
         app.register_blueprint(self.blueprint, **mount)
         app.extensions["signalr"] = state
         redact_logs()
         self._states.add(state)
 
+    def reload(self, app: Flask | None = None) -> None:
+        """Read an app's configuration anew, such as access keys that were rotated.
+
+        Requests that are being answered keep what they had. What only ``init_app`` looks at, such as where the
+        blueprint is mounted, stays.
+
+        Args:
+            app: The app; without it the current one, or the only one there is.
+
+        Raises:
+            ConfigurationError: A key is missing or malformed: then the old settings stay. Or this object is not mounted
+                in the app.
+        """
+        if app is not None:
+            state: AppState | None = app.extensions.get("signalr")
+            if state is None or state not in self._states:
+                raise ConfigurationError("this SignalR is not mounted in that app: call init_app(app)")
+        else:
+            state = self._state()
+        state.reload(Settings.from_config(state.app.config))
+
     def _mounted(self, name: str) -> MountedHub:
         """Return a hub in the current app, or in the only one there is."""
+        return self._state().hub(name)
+
+    def _state(self) -> AppState:
         if has_app_context():
             current: AppState | None = current_app.extensions.get("signalr")
             if current is not None and current in self._states:
-                return current.hub(name)
+                return current
         states = list(self._states)
         if len(states) != 1:
             reason = "is mounted in several apps; use 'with app.app_context():' to say which"
             if not states:
                 reason = "is not mounted in an app: call init_app(app); or that app is gone: keep a reference to it"
             raise ConfigurationError(f"this SignalR {reason}")
-        return states[0].hub(name)
+        return states[0]
 
 
 def _is_hub_name(name: object) -> bool:

@@ -1,151 +1,37 @@
-"""Hubs: a declaration, and what it comes to in one app."""
+"""A declared hub: what an app's code calls."""
 
-import logging
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeVar
 
-from flask import Request
-
-from flask_signalr.auth.chain import authenticate
+from flask_signalr.authorization import Policy, dropped_claim_types
 from flask_signalr.claims import Claims, ClaimsSource
-from flask_signalr.claims_header import GUEST_MARK, check_user_id, escape_claims
-from flask_signalr.config import Settings
-from flask_signalr.endpoints import ServiceEndpoint
-from flask_signalr.errors import AuthorizationDenied
-from flask_signalr.hub_options import HubOptions
-from flask_signalr.negotiation import ClientAccess, client_access
-from flask_signalr.principal import ANONYMOUS, Principal
-from flask_signalr.token_claims import check_lifetime, token_claims, token_lifetime
+from flask_signalr.errors import ConfigurationError
+from flask_signalr.hub_methods import Handler, HubMethods
+from flask_signalr.hub_options import HubKeywords
+from flask_signalr.mounted_hub import MountedHub
+from flask_signalr.negotiation import ClientAccess
+from flask_signalr.presence import Presence
+from flask_signalr.principal import ANONYMOUS, nothing
+from flask_signalr.token_claims import check_lifetime
 
-logger = logging.getLogger("flask_signalr.negotiate")
+if TYPE_CHECKING:
+    from flask_signalr.rest.hub_clients import HubClients
+
+_F = TypeVar("_F", bound=Handler)
 
 
 @dataclass(frozen=True)
-class MountedHub:
-    """A hub in one app: the declaration together with the app's settings.
+class Declaration:
+    """What code says of a hub, for all apps.
 
     Attributes:
-        name: The hub's name.
-        options: What is decided for it.
-        settings: The app's.
-        warned: The subjects that a warning was logged about: each is logged once.
+        keywords: Its options, with the defaults of the `SignalR` that it belongs to.
+        methods: What it runs.
     """
 
-    name: str
-    options: HubOptions
-    settings: Settings
-    warned: set[str] = field(default_factory=set, init=False, repr=False, compare=False)
-
-    def authenticate(self, request: Request) -> Principal:
-        """Return who the caller is, as `flask_signalr.auth.chain.authenticate` does."""
-        return authenticate(
-            self.options.auth,
-            request,
-            allow_anonymous=self.options.allow_anonymous,
-            audience_base_urls=self.settings.audience_base_urls,
-        )
-
-    def user_id(self, principal: Principal) -> str | None:
-        """Return the user id of a principal; ``None`` connects without one.
-
-        Raises:
-            AuthorizationDenied: The collision guard says that the id belongs to somebody else.
-            TypeError: The provider returned something else than a text, or the guard than a boolean.
-        """
-        user_id = self.options.user_id_provider(principal)
-        if user_id is None or user_id == "":
-            if principal.is_authenticated and not self.options.allow_anonymous:
-                self._warn_once(
-                    "no-user-id",
-                    "hub %r: the user id provider finds no id in a principal of scheme %s with the claim types %s: "
-                    "it connects without one and nobody can send to it by user id",
-                    self.name,
-                    principal.scheme,
-                    ", ".join(map(repr, principal.claims.types())) or "(none)",
-                )
-            return None
-        if not isinstance(user_id, str):
-            raise TypeError(f"the user_id_provider of hub {self.name!r} returned a {type(user_id).__name__}, not a str")
-        guard = self.options.collision_guard
-        if guard is not None and not self._is_granted(guard(user_id, principal)):
-            raise AuthorizationDenied("this sign-in may not use its user id: it belongs to another sign-in")
-        return user_id
-
-    def _is_granted(self, answer: object) -> bool:
-        if not isinstance(answer, bool):  # such as a coroutine, which is true whatever it would have said
-            kind = type(answer).__name__
-            raise TypeError(f"the collision_guard of hub {self.name!r} returned a {kind}, not True or False")
-        return answer
-
-    def claims(self, principal: Principal, user_id: str | None = None) -> Claims:
-        """Return the claims of a principal that enter the service token.
-
-        A guest with a user id gets a mark, or it would come back from the service like somebody who signed in.
-
-        Args:
-            principal: The principal.
-            user_id: What `user_id` returned.
-
-        Raises:
-            TypeError: The claims filter returned something else.
-        """
-        claims: object = self.options.claims_filter(principal)
-        if not isinstance(claims, Claims):
-            kind = type(claims).__name__
-            raise TypeError(
-                f"the claims_filter of hub {self.name!r} returned a {kind}, not Claims: Claims.of(…) makes them"
-            )
-        return claims if principal.is_authenticated or user_id is None else claims + GUEST_MARK
-
-    def access(self, user_id: str | None, claims: Claims, principal: Principal, lifetime: int) -> ClientAccess:
-        """Return what a client needs to connect.
-
-        The claims enter the token escaped, as `escape_claims` does.
-
-        Args:
-            user_id: What `user_id` returned.
-            claims: The app's claims, as the claims filter chose them.
-            principal: Whose sign-in caps the token's life.
-            lifetime: Seconds that the token may live at most.
-
-        Raises:
-            SignalRError: As `check_user_id`, `escape_claims`, `client_access`, `token_claims`, `token_lifetime` and
-                the endpoint router.
-        """
-        if user_id is not None:
-            check_user_id(user_id)
-        escaped = escape_claims(claims, may_name_user=user_id is None and not principal.is_authenticated)
-        options, settings = self.options, self.settings
-        endpoint: object = options.endpoint_router.negotiate_endpoint(principal, settings.endpoints)
-        if not isinstance(endpoint, ServiceEndpoint):
-            kind = type(endpoint).__name__
-            raise TypeError(f"the endpoint_router of hub {self.name!r} returned a {kind}, not a ServiceEndpoint")
-        now = int(time.time())
-        access = client_access(
-            endpoint,
-            self.name,
-            token_claims(user_id, escaped, principal, options.token_options, len(settings.endpoints)),
-            lifetime=token_lifetime(lifetime, principal.expires_at, now),
-            now=now,
-            application_name=settings.application_name,
-            algorithm=options.access_token_algorithm,
-        )
-        if len(access.token) > settings.access_token_warning_length:
-            self._warn_once(
-                "long-token",
-                "hub %r: a service token has %d characters, the service accepts 4096: let the claims filter choose "
-                "fewer of the claim types %s",
-                self.name,
-                len(access.token),
-                ", ".join(map(repr, claims.types())),
-            )
-        return access
-
-    def _warn_once(self, subject: str, message: str, *arguments: object) -> None:
-        if subject not in self.warned:
-            self.warned.add(subject)
-            logger.warning(message, *arguments)
+    keywords: HubKeywords
+    methods: HubMethods = field(default_factory=HubMethods)
 
 
 class Hub:
@@ -155,9 +41,88 @@ class Hub:
         name: Its name, as the URL has it.
     """
 
-    def __init__(self, name: str, mounted: Callable[[str], MountedHub]) -> None:
+    def __init__(self, name: str, declaration: Declaration, mounted: Callable[[str], MountedHub]) -> None:
         self.name = name
+        self._declaration = declaration
         self._mounted = mounted
+
+    def on_connected(self, function: _F) -> _F:
+        """Register a handler of clients that connect; several run in the order in which they were registered.
+
+        Args:
+            function: Sync or async, called with the `Invocation`. Raising `AuthorizationDenied` or `HubException`
+                refuses the client, as any other error does.
+
+        Raises:
+            ConfigurationError: It cannot be called so.
+        """
+        self._declaration.methods.add_connected(function)
+        return function
+
+    def on_disconnected(self, function: _F) -> _F:
+        """Register a handler of clients that are gone; several run in the order in which they were registered.
+
+        Args:
+            function: Sync or async, called with the `Invocation` and the error that the connection ended with, a text,
+                or ``None`` if it ended as it should.
+
+        Raises:
+            ConfigurationError: It cannot be called so.
+        """
+        self._declaration.methods.add_disconnected(function)
+        return function
+
+    def method(self, name: str, policy: Policy | None = None) -> Callable[[_F], _F]:
+        """Return a decorator that lets clients call a function.
+
+        Args:
+            name: What clients invoke, whatever the case.
+            policy: What must hold at each call; the hub's own policy held when the client negotiated.
+
+        Raises:
+            ConfigurationError: The name is none or taken; the function cannot be called with an invocation and
+                arguments by position; or the policy asks for claims that the hub's claims filter lets nobody bring.
+        """
+
+        def register(function: _F) -> _F:
+            if isinstance(policy, Policy):
+                self._check_claims(name, policy)
+            self._declaration.methods.add(name, function, policy)
+            return function
+
+        return register
+
+    @property
+    def clients(self) -> "HubClients":
+        """The clients of this hub, for sending to them through the service.
+
+        Raises:
+            ConfigurationError: No app, or none in particular, is known.
+            MissingExtra: The extra ``serverless`` is not installed.
+        """
+        return self._mounted(self.name).services.clients(self.name)
+
+    @property
+    def presence(self) -> Presence:
+        """Who is connected to this hub.
+
+        Raises:
+            ConfigurationError: No app, or none in particular, is known.
+        """
+        return self._mounted(self.name).services.presence(self.name)
+
+    def disconnect_user(self, user_id: str, reason: str | None = None) -> None:
+        """Close all of a user's connections to this hub.
+
+        Args:
+            user_id: Whose.
+            reason: What the clients are told.
+
+        Raises:
+            ServiceError: The service refused, or could not be reached.
+            ConfigurationError: As `clients`.
+        """
+        self.clients.user(user_id).close(reason)
 
     def negotiate(
         self, user_id: str | None = None, claims: ClaimsSource = (), lifetime: int | None = None
@@ -186,6 +151,16 @@ class Hub:
         if user_id is not None and not isinstance(user_id, str):
             raise TypeError(f"user_id takes a str, not a {type(user_id).__name__}: the service routes by text")
         return mounted.access(user_id, Claims.of(claims), ANONYMOUS, lifetime)
+
+    def _check_claims(self, name: str, policy: Policy) -> None:
+        """Report a policy that can never hold, before a client finds out."""
+        dropped = dropped_claim_types(policy, self._declaration.keywords.get("claims_filter", nothing))
+        if dropped:
+            types = ", ".join(map(repr, sorted(dropped)))
+            raise ConfigurationError(
+                f"hub {self.name!r}, method {name!r}: its policy reads the claims {types}, and the hub's "
+                f"claims_filter drops them: calls see what it lets pass, as claims_filter=only({types})"
+            )
 
     def __repr__(self) -> str:
         return f"Hub({self.name!r})"

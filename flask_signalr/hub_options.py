@@ -6,6 +6,7 @@ from difflib import get_close_matches
 from typing import Any, TypedDict, cast
 
 from flask_signalr.auth.scheme import AuthScheme
+from flask_signalr.authorization import Policy
 from flask_signalr.endpoints import DEFAULT_ROUTER, EndpointRouter
 from flask_signalr.errors import ConfigurationError
 from flask_signalr.origins import parse_origins
@@ -22,6 +23,7 @@ class HubKeywords(TypedDict, total=False):
 
     auth: Sequence[AuthScheme]
     allow_anonymous: bool
+    policy: Policy | None
     user_id_provider: UserIdProvider
     claims_filter: ClaimsFilter
     collision_guard: CollisionGuard | None
@@ -39,6 +41,7 @@ class HubOptions:
     Attributes:
         auth: The auth schemes, asked in this order.
         allow_anonymous: Whether callers without credentials may connect.
+        policy: What must hold for a caller who negotiates; ``None`` asks nothing more than the schemes.
         user_id_provider: Makes the user id of a principal.
         claims_filter: Chooses the claims that enter the service token.
         collision_guard: Says whether a user id may stand for a principal; ``None`` trusts the provider.
@@ -55,6 +58,7 @@ class HubOptions:
 
     auth: Sequence[AuthScheme] = ()
     allow_anonymous: bool = False
+    policy: Policy | None = None
     user_id_provider: UserIdProvider = by_name
     claims_filter: ClaimsFilter = nothing
     collision_guard: CollisionGuard | None = None
@@ -74,11 +78,9 @@ class HubOptions:
             raise ConfigurationError(f"allowed_origins=: {exc}") from None
         if not isinstance(self.allow_anonymous, bool):  # a text such as "no" is true to Python and would open the hub
             raise ConfigurationError("allow_anonymous= takes True or False")
-        for keyword in ("user_id_provider", "claims_filter"):
-            if not callable(getattr(self, keyword)):
-                raise ConfigurationError(f"{keyword}= takes a callable of one principal")
-        if self.collision_guard is not None and not callable(self.collision_guard):
-            raise ConfigurationError("collision_guard= takes a callable of a user id and a principal")
+        if self.policy is not None and not isinstance(self.policy, Policy):
+            raise ConfigurationError('policy= takes a Policy, as policy=Policy(require_role("staff"))')
+        self._check_callables()
         if not isinstance(self.endpoint_router, EndpointRouter):
             raise ConfigurationError("endpoint_router= takes an EndpointRouter, not its class or a function")
         lifetime = self.access_token_lifetime
@@ -88,6 +90,13 @@ class HubOptions:
             raise ConfigurationError(f"access_token_algorithm= is one of {', '.join(ALGORITHMS)}")
         if not isinstance(self.token_options, TokenOptions):
             raise ConfigurationError("token_options= takes a TokenOptions(…)")
+
+    def _check_callables(self) -> None:
+        for keyword in ("user_id_provider", "claims_filter"):
+            if not callable(getattr(self, keyword)):
+                raise ConfigurationError(f"{keyword}= takes a callable of one principal")
+        if self.collision_guard is not None and not callable(self.collision_guard):
+            raise ConfigurationError("collision_guard= takes a callable of a user id and a principal")
 
 
 def check_keywords(keywords: HubKeywords) -> HubKeywords:

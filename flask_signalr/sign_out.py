@@ -8,7 +8,7 @@ from flask import Flask, Response, after_this_request
 
 from flask_signalr.auth.cookie import CookieAuth
 from flask_signalr.errors import AuthorizationDenied, SignalRError
-from flask_signalr.hub import MountedHub
+from flask_signalr.mounted_hub import MountedHub
 
 logger = logging.getLogger(__name__)
 

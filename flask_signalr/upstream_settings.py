@@ -46,6 +46,10 @@ class UpstreamSettings:
     replay_window: int = 0
 
 
+NO_UPSTREAM_KEYS = UpstreamSettings()
+"""What holds unless the configuration says otherwise; without keys every request is refused."""
+
+
 def upstream_token(issuer: str, audience: str, app_id: str) -> UpstreamToken | None:
     """Return what the token must say, or ``None`` if nothing is configured.
 

@@ -1,43 +1,33 @@
-"""The blueprint: the road of a negotiate request, and the one place that knows HTTP."""
+"""The blueprint, and the road of a negotiate request."""
 
 import logging
 from typing import Any
 
-import msgspec
-from flask import Blueprint, Flask, Request, Response, current_app, request
+from flask import Blueprint, Request, Response, current_app, request
 from flask.typing import ResponseReturnValue
 
 from flask_signalr import errors
-from flask_signalr.answer import FIXED_HEADERS, JSON, Answer
-from flask_signalr.app_state import AppState
+from flask_signalr.answer import FIXED_HEADERS, Answer
+from flask_signalr.app_state import current_state
 from flask_signalr.auth.chain import challenges
-from flask_signalr.hub import MountedHub
+from flask_signalr.flask_cli import hubs_command
 from flask_signalr.hub_options import HubOptions
 from flask_signalr.origins import check_origin, cors_headers, preflight_headers
+from flask_signalr.refusals import STATUS, refusal, status_of
+from flask_signalr.upstream_views import refuse_upstream, upstream
 
 logger = logging.getLogger("flask_signalr.negotiate")
-
-STATUS: dict[type[errors.SignalRError], int] = {
-    errors.BadRequest: 400,
-    errors.AuthenticationFailed: 401,
-    errors.OriginNotAllowed: 403,
-    errors.AuthorizationDenied: 403,
-    errors.InvalidClaim: 403,
-    errors.HubNotFound: 404,
-    errors.AccessTokenTooLong: 413,
-    errors.Unavailable: 503,
-}
-"""What a refusal looks like on the wire. Errors that are not here are the app's own faults: Flask's 500."""
 
 
 def negotiate(hub: str) -> ResponseReturnValue:
     """Answer ``POST /<hub>/negotiate``: who is it, may it, as whom, and where to."""
     current: Request = request._get_current_object()  # type: ignore[attr-defined] # a proxy looks up each time anew
-    declared = find_hub(hub)
+    declared = current_state().hub(hub)
     options = declared.options
     check_origin(current, options.origins)
     check_shape(current)
     principal = declared.authenticate(current)
+    declared.authorize(principal)
     user_id = declared.user_id(principal)
     claims = declared.claims(principal, user_id)
     access = declared.access(user_id, claims, principal, options.access_token_lifetime)
@@ -56,31 +46,27 @@ def create_blueprint() -> Blueprint:
     blueprint = Blueprint("signalr", __name__)
     blueprint.add_url_rule("/<hub>/negotiate", view_func=negotiate, methods=["POST"], provide_automatic_options=False)
     blueprint.add_url_rule("/<hub>/negotiate", view_func=preflight, methods=["OPTIONS"])
+    blueprint.add_url_rule(
+        "/<hub>/upstream/<category>/<path:event>",
+        view_func=upstream,
+        methods=["POST"],
+        merge_slashes=False,  # a method's name may hold several
+        provide_automatic_options=False,
+    )
+    blueprint.cli.help = "Azure SignalR Service."
+    blueprint.cli.add_command(hubs_command)
     blueprint.url_value_preprocessor(leave_csrf_to_the_origin_check)
     for error in STATUS:
         blueprint.register_error_handler(error, refuse)
     return blueprint
 
 
-def find_hub(name: str) -> MountedHub:
-    """Return a declared hub as it is in the current app.
-
-    Raises:
-        HubNotFound: There is none of that name.
-    """
-    app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
-    state: AppState | None = app.extensions.get("signalr")
-    if state is None:
-        raise errors.ConfigurationError("signalr.blueprint is registered in this app without signalr.init_app(app)")
-    return state.hub(name)
-
-
 def options_of(name: str) -> HubOptions:
     """Return a hub's options; of an undeclared one those that it would have, so that a page can read the 404 too."""
+    state = current_state()
     try:
-        return find_hub(name).options
+        return state.hub(name).options
     except errors.HubNotFound:
-        state: AppState = current_app.extensions["signalr"]
         return state.options
 
 
@@ -113,22 +99,22 @@ def refuse(error: errors.SignalRError) -> Response:
     Registered on the blueprint, so that an app's login redirect or error page for 401 does not stand in its place;
     ``@signalr.blueprint.errorhandler(AuthenticationFailed)`` still can.
     """
-    status = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
+    if str(request.endpoint).endswith(".upstream"):
+        return refuse_upstream(error)
+    status = status_of(error)
     name = (request.view_args or {}).get("hub", "")
     logger.info("hub %.100r refused with %d: %s", name, status, error)
     options = options_of(name)
-    headers = cors_headers(request, options.origins)
+    headers = [*FIXED_HEADERS, *cors_headers(request, options.origins)]
     if status == 401:
         headers += [("WWW-Authenticate", challenge) for challenge in challenges(options.auth)]
-    if isinstance(error, errors.Unavailable):
-        headers.append(("Retry-After", str(error.retry_after)))
-    reason = str(error).encode(errors="backslashreplace").decode()  # a scheme of the app's may quote anything
-    body = msgspec.json.encode({"error": reason})
-    return Response(body, status, [JSON, *FIXED_HEADERS, *headers])
+    return refusal(error, headers)
 
 
 def leave_csrf_to_the_origin_check(endpoint: str | None, values: dict[str, Any] | None) -> None:
-    """Exempt negotiate from Flask-WTF's CSRFProtect: `check_origin` protects it, and clients bring no form token.
+    """Exempt the views from Flask-WTF's CSRFProtect: clients and the service bring no form token.
+
+    `check_origin` protects negotiate, and upstream requests are signed.
 
     Runs in each app before the ``before_request`` functions of the first negotiate request, so it works whichever of
     the two extensions was initialised first. Then it goes, because no extension comes after a first request and a
@@ -138,5 +124,6 @@ def leave_csrf_to_the_origin_check(endpoint: str | None, values: dict[str, Any] 
     csrf = app.extensions.get("csrf")
     if csrf is not None:
         csrf.exempt(negotiate)
+        csrf.exempt(upstream)
     hooks, blueprint = app.url_value_preprocessors, str(endpoint).rpartition(".")[0]
     hooks[blueprint] = [hook for hook in hooks[blueprint] if hook is not leave_csrf_to_the_origin_check]

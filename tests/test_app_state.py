@@ -6,6 +6,7 @@ from flask import Flask
 from flask_signalr import CookieAuth, HubNotFound
 from flask_signalr.app_state import AppState
 from flask_signalr.config import Settings
+from flask_signalr.hub import Declaration
 from flask_signalr.hub_options import HubKeywords
 from tests.apps import ACCESS_KEY, CONNECTION_STRING, OTHER_CONNECTION_STRING
 
@@ -15,7 +16,9 @@ SETTINGS = Settings.from_config(
 
 
 def state_with(declarations: dict[str, HubKeywords], defaults: HubKeywords | None = None) -> AppState:
-    return AppState(Flask(__name__), SETTINGS, declarations, defaults or {})
+    defaults = defaults or {}
+    declared = {name: Declaration(defaults | keywords) for name, keywords in declarations.items()}
+    return AppState(Flask(__name__), SETTINGS, declared, defaults)
 
 
 def test_a_hub_is_made_once() -> None:
@@ -26,11 +29,11 @@ def test_a_hub_is_made_once() -> None:
 
 
 def test_a_hub_may_be_declared_at_any_time() -> None:
-    declarations: dict[str, HubKeywords] = {}
-    state = state_with(declarations)
+    declarations: dict[str, Declaration] = {}
+    state = AppState(Flask(__name__), SETTINGS, declarations, {})
     with pytest.raises(HubNotFound):
         state.hub("chat")
-    declarations["chat"] = {"allow_anonymous": True}
+    declarations["chat"] = Declaration({"allow_anonymous": True})
 
     assert state.hub("chat").options.allow_anonymous
 
@@ -76,7 +79,7 @@ def test_a_hub_that_is_not_declared_would_have_the_defaults() -> None:
 
 
 def test_apps_of_one_extension_share_declarations_and_nothing_else() -> None:
-    declarations: dict[str, HubKeywords] = {"chat": {}}
+    declarations = {"chat": Declaration({})}
     other = Settings.from_config({"SIGNALR_CONNECTION_STRING": OTHER_CONNECTION_STRING})
 
     one, two = (AppState(Flask(__name__), settings, declarations, {}) for settings in (SETTINGS, other))

@@ -14,6 +14,7 @@ from flask_signalr import (
     AuthScheme,
     CookieAuth,
     EndpointRouter,
+    Policy,
     Principal,
     ServiceEndpoint,
     SignalR,
@@ -22,6 +23,7 @@ from flask_signalr import (
     by_name,
     everything,
     nothing,
+    require_role,
 )
 from flask_signalr.errors import ConfigurationError
 from flask_signalr.hub_options import HubKeywords
@@ -252,6 +254,7 @@ def status(answer: TestResponse) -> int:
 EFFECTS: dict[str, tuple[Any, Any, Callable[[TestResponse], Any], Any, Any]] = {
     "auth": ([Says(ADA)], [Says(BOB)], claim("asrs.s.uid"), "ada", "bob"),
     "allow_anonymous": (True, False, status, 200, 401),
+    "policy": (Policy(require_role("admin")), Policy(), status, 403, 200),
     "user_id_provider": (by_name, by_email, claim("asrs.s.uid"), "ada", "ada@example.org"),
     "claims_filter": (nothing, everything, claim("email"), None, "ada@example.org"),
     "collision_guard": (lambda *_: False, None, status, 403, 200),

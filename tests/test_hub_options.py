@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from flask_signalr.auth.scheme import AuthScheme
+from flask_signalr.authorization import Policy, require_authenticated, require_role
 from flask_signalr.endpoints import DEFAULT_ROUTER, EndpointRouter
 from flask_signalr.errors import ConfigurationError
 from flask_signalr.hub_options import HubKeywords, HubOptions, check_keywords
@@ -36,6 +37,7 @@ def test_every_choice_is_taken() -> None:
     keywords: HubKeywords = {
         "auth": (Somebody(),),
         "allow_anonymous": True,
+        "policy": Policy(require_authenticated),
         "user_id_provider": by_email,
         "claims_filter": everything,
         "collision_guard": lambda user_id, principal: True,
@@ -63,6 +65,7 @@ def test_options_cannot_be_changed() -> None:
 
 
 SCHEMES = "auth= takes a list of auth schemes, as auth=[CookieAuth()]"
+POLICY = 'policy= takes a Policy, as policy=Policy(require_role("staff"))'
 LIFETIME = "access_token_lifetime= takes whole seconds, 1 to 86400"
 ORIGINS = "allowed_origins= takes a list of origins"
 
@@ -83,6 +86,9 @@ ORIGINS = "allowed_origins= takes a list of origins"
         ("user_id_provider", None, "user_id_provider= takes a callable of one principal"),
         ("claims_filter", ["role"], "claims_filter= takes a callable of one principal"),
         ("claims_filter", None, "claims_filter= takes a callable of one principal"),
+        ("policy", require_role("staff"), POLICY),
+        ("policy", [require_authenticated], POLICY),
+        ("policy", Policy, POLICY),
         ("collision_guard", True, "collision_guard= takes a callable of a user id and a principal"),
         ("allowed_origins", "https://a", ORIGINS),
         ("allowed_origins", [5], ORIGINS),
@@ -130,7 +136,7 @@ MOUNT = "= is no option of a hub: it says where the app mounts the hubs, so give
         ("alow_anonymous", "alow_anonymous= is no option of a hub; do you mean allow_anonymous?"),
         ("user_id", "user_id= is no option of a hub; do you mean user_id_provider?"),
         ("origins", "origins= is no option of a hub; do you mean allowed_origins?"),
-        ("policy", "policy= is no option of a hub"),
+        ("polices", "polices= is no option of a hub; do you mean policy?"),
         ("url_prefix", f"url_prefix{MOUNT}"),
         ("subdomain", f"subdomain{MOUNT}"),
         ("name", f"name{MOUNT}"),

@@ -1,0 +1,172 @@
+"""A hub as it is in one app: the declaration together with the app's settings."""
+
+import logging
+import time
+from dataclasses import dataclass, field
+
+from flask import Request
+
+from flask_signalr.app_services import AppServices
+from flask_signalr.auth.chain import authenticate
+from flask_signalr.authorization import AuthorizationContext
+from flask_signalr.claims import Claims
+from flask_signalr.claims_header import GUEST_MARK, check_user_id, escape_claims
+from flask_signalr.config import Settings
+from flask_signalr.dispatch import log_denial
+from flask_signalr.endpoints import ServiceEndpoint
+from flask_signalr.errors import AuthorizationDenied
+from flask_signalr.hub_methods import HubMethods
+from flask_signalr.hub_options import HubOptions
+from flask_signalr.negotiation import ClientAccess, client_access
+from flask_signalr.principal import Principal
+from flask_signalr.token_claims import token_claims, token_lifetime
+from flask_signalr.upstream_token import UpstreamTokenCheck
+
+logger = logging.getLogger("flask_signalr.negotiate")
+
+
+@dataclass(frozen=True)
+class MountedHub:
+    """A hub in one app: the declaration together with the app's settings.
+
+    Attributes:
+        name: The hub's name.
+        options: What is decided for it.
+        settings: The app's.
+        methods: What it runs.
+        services: What it needs of the app: the service, the store.
+        token_check: Checks the token of upstream requests; ``None`` if none is demanded.
+        warned: The subjects that a warning was logged about: each is logged once.
+    """
+
+    name: str
+    options: HubOptions
+    settings: Settings
+    methods: HubMethods = field(repr=False)
+    services: AppServices = field(repr=False)
+    token_check: UpstreamTokenCheck | None = field(default=None, repr=False)
+    warned: set[str] = field(default_factory=set, init=False, repr=False, compare=False)
+
+    def authenticate(self, request: Request) -> Principal:
+        """Return who the caller is, as `flask_signalr.auth.chain.authenticate` does."""
+        return authenticate(
+            self.options.auth,
+            request,
+            allow_anonymous=self.options.allow_anonymous,
+            audience_base_urls=self.settings.audience_base_urls,
+        )
+
+    def authorize(self, principal: Principal) -> None:
+        """Let a caller pass whom the hub's policy lets in.
+
+        Raises:
+            AuthorizationDenied: It does not.
+        """
+        if self.options.policy is not None:
+            context = AuthorizationContext(principal, self.name)
+            try:
+                self.options.policy.check(context)
+            except AuthorizationDenied as exc:
+                log_denial(exc, context)
+                raise
+
+    def user_id(self, principal: Principal) -> str | None:
+        """Return the user id of a principal; ``None`` connects without one.
+
+        Raises:
+            AuthorizationDenied: The collision guard says that the id belongs to somebody else.
+            TypeError: The provider returned something else than a text, or the guard than a boolean.
+        """
+        user_id = self.options.user_id_provider(principal)
+        if user_id is None or user_id == "":
+            if principal.is_authenticated and not self.options.allow_anonymous:
+                self._warn_once(
+                    "no-user-id",
+                    "hub %r: the user id provider finds no id in a principal of scheme %s with the claim types %s: "
+                    "it connects without one and nobody can send to it by user id",
+                    self.name,
+                    principal.scheme,
+                    ", ".join(map(repr, principal.claims.types())) or "(none)",
+                )
+            return None
+        if not isinstance(user_id, str):
+            raise TypeError(f"the user_id_provider of hub {self.name!r} returned a {type(user_id).__name__}, not a str")
+        guard = self.options.collision_guard
+        if guard is not None and not self._is_granted(guard(user_id, principal)):
+            raise AuthorizationDenied("this sign-in may not use its user id: it belongs to another sign-in")
+        return user_id
+
+    def _is_granted(self, answer: object) -> bool:
+        if not isinstance(answer, bool):  # such as a coroutine, which is true whatever it would have said
+            kind = type(answer).__name__
+            raise TypeError(f"the collision_guard of hub {self.name!r} returned a {kind}, not True or False")
+        return answer
+
+    def claims(self, principal: Principal, user_id: str | None = None) -> Claims:
+        """Return the claims of a principal that enter the service token.
+
+        A guest with a user id gets a mark, or it would come back from the service like somebody who signed in.
+
+        Args:
+            principal: The principal.
+            user_id: What `user_id` returned.
+
+        Raises:
+            TypeError: The claims filter returned something else.
+        """
+        claims: object = self.options.claims_filter(principal)
+        if not isinstance(claims, Claims):
+            kind = type(claims).__name__
+            raise TypeError(
+                f"the claims_filter of hub {self.name!r} returned a {kind}, not Claims: Claims.of(…) makes them"
+            )
+        return claims if principal.is_authenticated or user_id is None else claims + GUEST_MARK
+
+    def access(self, user_id: str | None, claims: Claims, principal: Principal, lifetime: int) -> ClientAccess:
+        """Return what a client needs to connect.
+
+        The claims enter the token escaped, as `escape_claims` does.
+
+        Args:
+            user_id: What `user_id` returned.
+            claims: The app's claims, as the claims filter chose them.
+            principal: Whose sign-in caps the token's life.
+            lifetime: Seconds that the token may live at most.
+
+        Raises:
+            SignalRError: As `check_user_id`, `escape_claims`, `client_access`, `token_claims`, `token_lifetime` and
+                the endpoint router.
+        """
+        if user_id is not None:
+            check_user_id(user_id)
+        escaped = escape_claims(claims, may_name_user=user_id is None and not principal.is_authenticated)
+        options, settings = self.options, self.settings
+        endpoint: object = options.endpoint_router.negotiate_endpoint(principal, settings.endpoints)
+        if not isinstance(endpoint, ServiceEndpoint):
+            kind = type(endpoint).__name__
+            raise TypeError(f"the endpoint_router of hub {self.name!r} returned a {kind}, not a ServiceEndpoint")
+        now = int(time.time())
+        access = client_access(
+            endpoint,
+            self.name,
+            token_claims(user_id, escaped, principal, options.token_options, len(settings.endpoints)),
+            lifetime=token_lifetime(lifetime, principal.expires_at, now),
+            now=now,
+            application_name=settings.application_name,
+            algorithm=options.access_token_algorithm,
+        )
+        if len(access.token) > settings.access_token_warning_length:
+            self._warn_once(
+                "long-token",
+                "hub %r: a service token has %d characters, the service accepts 4096: let the claims filter choose "
+                "fewer of the claim types %s",
+                self.name,
+                len(access.token),
+                ", ".join(map(repr, claims.types())),
+            )
+        return access
+
+    def _warn_once(self, subject: str, message: str, *arguments: object) -> None:
+        if subject not in self.warned:
+            self.warned.add(subject)
+            logger.warning(message, *arguments)

@@ -1,0 +1,119 @@
+"""A real HTTP server on the loopback interface that answers as a test's script says, also in ways that none should."""
+
+import socket
+import struct
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import BinaryIO, Self
+
+Answer = bytes | Callable[[socket.socket, threading.Event], None]
+
+
+@dataclass
+class Received:
+    """A request as it came over the wire."""
+
+    line: str
+    headers: dict[str, str]
+    body: bytes
+    connection: int
+
+
+def http(status: int, body: bytes = b"", **headers: str) -> bytes:
+    """Return an answer; ``Retry_After="1"`` is a header."""
+    lines = [f"HTTP/1.1 {status} X", f"Content-Length: {len(body)}"]
+    lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
+    return "\r\n".join([*lines, "", ""]).encode() + body
+
+
+def reset(connection: socket.socket, is_over: threading.Event) -> None:
+    """Break the connection off as a crashing service does."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.close()
+
+
+def silence(connection: socket.socket, is_over: threading.Event) -> None:
+    """Never answer."""
+    is_over.wait()
+
+
+def endless(connection: socket.socket, is_over: threading.Event) -> None:
+    """Send a body without an end."""
+    connection.sendall(b"HTTP/1.1 200 X\r\nConnection: close\r\n\r\n")
+    try:
+        while not is_over.is_set():
+            connection.sendall(b" " * 1_000_000)
+    except OSError:
+        return
+
+
+class ScriptedServer:
+    """Gives one answer after the other, the last one again and again; a context manager.
+
+    Attributes:
+        received: The requests, in their order.
+    """
+
+    def __init__(self, answers: Iterable[Answer]) -> None:
+        self._answers = list(answers)
+        self._lock = threading.Lock()
+        self._over = threading.Event()
+        self._open: list[socket.socket] = []
+        self._threads: list[threading.Thread] = []
+        self.received: list[Received] = []
+
+    def __enter__(self) -> Self:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.origin = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self._start(self._accept)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._over.set()
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        for connection in self._open:
+            try:
+                connection.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                continue  # it is closed already
+        for thread in self._threads:
+            thread.join()
+
+    def _start(self, target: Callable[..., None], *arguments: object) -> None:
+        thread = threading.Thread(target=target, args=arguments)
+        self._threads.append(thread)
+        thread.start()
+
+    def _accept(self) -> None:
+        while not self._over.is_set():
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            self._open.append(connection)
+            self._start(self._serve, connection, len(self._open))
+
+    def _serve(self, connection: socket.socket, number: int) -> None:
+        with connection, connection.makefile("rb") as stream:
+            try:
+                while (line := stream.readline()) and (received := _read(line, stream, number)):
+                    with self._lock:
+                        self.received.append(received)
+                        answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
+                    if callable(answer):
+                        answer(connection, self._over)
+                        return
+                    connection.sendall(answer)
+            except OSError:
+                return
+
+
+def _read(line: bytes, stream: BinaryIO, number: int) -> Received:
+    headers = {}
+    while (header := stream.readline().strip()) != b"":
+        name, _, value = header.decode().partition(":")
+        headers[name.lower()] = value.strip()
+    body = stream.read(int(headers.get("content-length", 0)))
+    return Received(line.decode().strip(), headers, body, number)

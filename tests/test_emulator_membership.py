@@ -170,3 +170,29 @@ def test_a_user_leaves_all_groups_also_where_a_connection_joined_alone() -> None
 
     assert members.in_group("g") == []
     assert ids(members.in_group("h")) == ["2"]
+
+
+def test_a_connection_leaves_all_its_groups_and_the_user_stays() -> None:
+    members = members_of(connection("1", "ada"), connection("2"))
+    members.add_user_to_group("ada", "g", now=0)
+    for each in ("1", "2"):
+        members.add_to_group(each, "h")
+    assert members.groups_of("1") == ["g", "h"]
+
+    members.remove_from_groups("1")
+    members.remove_from_groups("nobody")
+
+    assert members.groups_of("1") == []
+    assert ids(members.in_group("h")) == ["2"]
+    assert members.is_user_in_group("ada", "g", now=0)
+
+
+def test_a_user_is_in_a_group_while_the_time_lasts() -> None:
+    members = members_of(connection("1", "ada"))
+    members.add_user_to_group("ada", "g", now=0, ttl=5)
+    members.add_to_group("1", "h")
+
+    assert members.is_user_in_group("ada", "g", now=4.9)
+    assert not members.is_user_in_group("ada", "g", now=5)
+    assert not members.is_user_in_group("ada", "h", now=0)
+    assert not members.is_user_in_group("bob", "g", now=0)

@@ -11,6 +11,9 @@ from flask_signalr.errors import BadRequest
 NAME_PATTERN = r"[A-Za-z][A-Za-z0-9_`,.\[\]]{0,127}"
 """What the name of a hub or an application looks like, as a regular expression."""
 
+NOT_BLANK = r"[^\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]"
+"""A character that .NET does not take for white space, as a regular expression: ``str.strip`` takes more."""
+
 _NAME = re.compile(NAME_PATTERN)
 _PREFIXED_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_`,.\[\]]{0,256}")
 _RULE = "between 1 and 128 characters, the first of them a letter, the others letters, digits or any of _ ` , . [ ]"
@@ -48,6 +51,6 @@ def group_name(group: str) -> str:
     Raises:
         BadRequest: It is too long or nothing but white space.
     """
-    if len(group) > 1024 or not group.strip():
+    if len(group) > 1024 or not re.search(NOT_BLANK, group):
         raise BadRequest("Invalid group name. It must have between 1 and 1024 characters that are not all blanks.")
     return group

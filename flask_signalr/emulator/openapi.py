@@ -4,8 +4,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from flask_signalr.emulator.names import NAME_PATTERN
-from flask_signalr.emulator.rest_bodies import JSON, MESSAGE_KINDS, MESSAGEPACK
+from flask_signalr.emulator.names import NAME_PATTERN, NOT_BLANK
+from flask_signalr.emulator.rest_bodies import FRAMED, JSON, MESSAGEPACK
 from flask_signalr.emulator.rest_filter import LONGEST_FILTER
 from flask_signalr.emulator.rest_members import LARGEST_PAGE
 from flask_signalr.emulator.rest_parameters import LARGEST_NUMBER, LONGEST_STREAM_ID
@@ -14,7 +14,7 @@ from flask_signalr.emulator.rest_routes import API_VERSIONS, ROUTES, Route
 _TEXT: Mapping[str, Any] = {"type": "string"}
 _SOME_TEXT = {"type": "string", "minLength": 1}
 _NAME = {"type": "string", "pattern": f"^{NAME_PATTERN}$"}
-_GROUP = {"type": "string", "minLength": 1, "maxLength": 1024, "pattern": r"\S"}
+_GROUP = {"type": "string", "minLength": 1, "maxLength": 1024, "pattern": NOT_BLANK}
 _ANYTHING: Mapping[str, Any] = {}
 
 _IN_PATH: Mapping[str, Mapping[str, Any]] = {
@@ -33,11 +33,20 @@ _IN_QUERY: Mapping[str, Mapping[str, Any]] = {
     "top": {"type": "integer", "minimum": 1, "maximum": LARGEST_NUMBER},
     "continuationToken": _TEXT,
     "completed": {"type": "boolean", "default": False},
-    "filter": {"type": "string", "maxLength": LONGEST_FILTER, "example": "startswith(userId, 'listener-')"},
+    "filter": {
+        "type": "string",
+        "format": "odata-filter",
+        "maxLength": LONGEST_FILTER,
+        "example": "startswith(userId, 'listener-')",
+    },
     "userId": _TEXT,
     "minutesToExpire": {"type": "integer", "minimum": 1, "maximum": LARGEST_NUMBER, "default": 60},
 }
-_BODY_KINDS = {"Message": MESSAGE_KINDS, "Item": (JSON, MESSAGEPACK), "Commands": (JSON,)}
+_BODIES: Mapping[str, Mapping[str, str]] = {
+    "Message": {JSON: "Message", MESSAGEPACK: "Message", FRAMED: "Frames"},
+    "Item": {JSON: "Item", MESSAGEPACK: "Item"},
+    "Commands": {JSON: "Commands"},
+}
 
 
 def _object(required: tuple[str, ...], **properties: Mapping[str, Any]) -> dict[str, Any]:
@@ -53,7 +62,14 @@ def _reference(name: str) -> dict[str, str]:
 
 
 _SCHEMAS: Mapping[str, Mapping[str, Any]] = {
-    "Message": _object(("target",), target=_SOME_TEXT, arguments={"type": "array", "items": _ANYTHING}),
+    "Message": _object(
+        ("target",), target=_SOME_TEXT, arguments={"type": "array", "items": _ANYTHING, "nullable": True}
+    ),
+    "Frames": {
+        "type": "string",
+        "format": "binary",
+        "description": "A MessagePack map from the names of hub protocols to the message as each of them frames it.",
+    },
     "Item": _ANYTHING,
     "Commands": {"type": "array", "items": _reference("Command")},
     "Command": {
@@ -61,7 +77,7 @@ _SCHEMAS: Mapping[str, Mapping[str, Any]] = {
             _command("SendMessage", ("message",), message=_reference("Message")),
             _command("JoinGroup", ("group",), group=_GROUP),
             _command("LeaveGroup", ("group",), group=_GROUP),
-            _command("CloseConnection", (), reason=_TEXT),
+            _command("CloseConnection", (), reason={"type": "string", "nullable": True}),
         ]
     },
     "Token": _object(("token",), token=_TEXT),
@@ -107,7 +123,7 @@ def _operation(route: Route) -> dict[str, Any]:
         "security": [] if route.is_public else [{"accessToken": []}],
     }
     if route.body is not None:
-        content = {kind: {"schema": _reference(route.body)} for kind in _BODY_KINDS[route.body]}
+        content = {kind: {"schema": _reference(name)} for kind, name in _BODIES[route.body].items()}
         operation["requestBody"] = {"required": True, "content": content}
     return operation
 

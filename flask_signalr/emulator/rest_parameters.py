@@ -1,5 +1,8 @@
 """The query parameters that are more than text, and the rules of names that only REST calls use."""
 
+import re
+
+from flask_signalr.emulator.names import NOT_BLANK
 from flask_signalr.emulator.rest_request import RestRequest
 from flask_signalr.errors import BadRequest
 
@@ -42,7 +45,7 @@ def stream_name(stream_id: str) -> str:
     Raises:
         BadRequest: It is too long or nothing but white space.
     """
-    if len(stream_id) > LONGEST_STREAM_ID or not stream_id.strip():
+    if len(stream_id) > LONGEST_STREAM_ID or not re.search(NOT_BLANK, stream_id):
         raise BadRequest(
             f"Invalid stream id. It must have 1 to {LONGEST_STREAM_ID} characters that are not all blanks."
         )

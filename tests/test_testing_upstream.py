@@ -12,6 +12,7 @@ from flask_signalr import (
     AuthScheme,
     ClientInvocationFailed,
     ConfigurationError,
+    Hub,
     HubException,
     Invocation,
     Policy,
@@ -38,7 +39,7 @@ class NameAuth(AuthScheme):
         return Principal(name, {"role": [request.headers["X-Role"]], "email": f"{name}@example.org"})
 
 
-def create_app(mount: Mapping[str, Any] | None = None, **config: Any) -> tuple[Flask, Any]:
+def create_app(mount: Mapping[str, Any] | None = None, **config: Any) -> tuple[Flask, Hub]:
     """Return an app, and its hub for a test to give methods to."""
     app = Flask(__name__)
     app.config.update({"SIGNALR_CONNECTION_STRING": CONNECTION_STRING, "TESTING": True, **config})
@@ -222,7 +223,7 @@ def test_the_app_asks_a_client_for_a_result() -> None:
 
 @pytest.mark.parametrize("application", [None, "shop"])
 def test_an_applications_name_is_no_obstacle(application: str | None) -> None:
-    app, chat = create_app(**{"SIGNALR_APPLICATION_NAME": application} if application else {})
+    app, chat = create_app(None, **({"SIGNALR_APPLICATION_NAME": application} if application else {}))
 
     @chat.method("echo/é %2F")
     def echo(invocation: Invocation, text: str) -> str:

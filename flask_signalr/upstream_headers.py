@@ -18,6 +18,10 @@ MAX_QUERY_PARAMETERS = 200
 """Parameters that a client's query may have."""
 
 _LONGEST_CONNECTION_ID = 256
+_NAMES = ("Connection-Id", "Hub", "Category", "Event", "User-Id", "User-Claims", "Client-Query", "Signature")
+_KEYS = {f"X-ASRS-{name}": f"HTTP_X_ASRS_{name.upper().replace('-', '_')}" for name in _NAMES}
+"""What a WSGI environ calls the headers."""
+
 _SECRET_PARAMETERS = frozenset({"access_token", "id"})
 """The service token, and the secret half of a connection's identity: handlers need neither and logs would show them."""
 
@@ -99,7 +103,7 @@ def _required(environ: Mapping[str, Any], name: str) -> str:
 
 def _text(environ: Mapping[str, Any], name: str) -> str | None:
     """Return a header's text: WSGI decodes the bytes as Latin-1, and they are UTF-8."""
-    value = environ.get("HTTP_" + name.upper().replace("-", "_"))
+    value = environ.get(_KEYS[name])
     if value is None or value.isascii():
         return value
     try:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from dataclasses import dataclass
+from typing import Any
 
 import aiohttp
 import pytest
@@ -26,8 +27,8 @@ async def answer(socket: aiohttp.ClientWebSocketResponse, **completion: object) 
 
 
 async def invoked(
-    hub: LiveHub, socket: aiohttp.ClientWebSocketResponse, completion: dict[str, object], **options: object
-):  # type: ignore[no-untyped-def]
+    hub: LiveHub, socket: aiohttp.ClientWebSocketResponse, completion: dict[str, object], **options: Any
+) -> Any:
     client = hub.clients.client(hub.connection_id("ada"))
     result, invocation = await asyncio.gather(call(client.invoke, "where", 7, **options), answer(socket, **completion))
     assert (invocation["target"], invocation["arguments"]) == ("where", [7])

@@ -7,6 +7,7 @@ Source: Azure/azure-signalr, the emulator's HttpUpstreamTrigger.cs.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache, lru_cache
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -16,6 +17,9 @@ from flask_signalr.errors import BadRequest
 
 MAX_QUERY_PARAMETERS = 200
 """Parameters that a client's query may have."""
+
+CONNECTIONS_KEPT_IN_MIND = 512
+"""What the headers of so many connections mean is not read anew: a connection says the same at every call."""
 
 _LONGEST_CONNECTION_ID = 256
 _NAMES = ("Connection-Id", "Hub", "Category", "Event", "User-Id", "User-Claims", "Client-Query", "Signature")
@@ -72,6 +76,7 @@ class UpstreamHeaders:
         )
 
 
+@lru_cache(CONNECTIONS_KEPT_IN_MIND)
 def client_query(query: str) -> ImmutableMultiDict[str, str]:
     """Return the parameters that a client connected with, without the token and the secret id of the connection.
 
@@ -110,3 +115,8 @@ def _text(environ: Mapping[str, Any], name: str) -> str | None:
         return str(value.encode("latin-1").decode())
     except UnicodeError as exc:
         raise BadRequest(f"the header {name} is not UTF-8") from exc
+
+
+@cache
+def _environ_key(name: str) -> str:
+    return "HTTP_" + name.upper().replace("-", "_")

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import sys
+from collections.abc import Awaitable, Callable
 from itertools import count
 from typing import Any
 
@@ -69,6 +70,9 @@ async def stop(name: str) -> None:
     tell(name, "stopped")
 
 
+COMMANDS: dict[str, Callable[..., Awaitable[None]]] = {"invoke": invoke, "send": send, "stop": stop}
+
+
 async def main() -> None:
     while line := await asyncio.to_thread(sys.stdin.readline):
         command = json.loads(line)
@@ -76,7 +80,7 @@ async def main() -> None:
         if what == "start":
             connections[name] = asyncio.create_task(start(name, **command))
         else:
-            await {"invoke": invoke, "send": send, "stop": stop}[what](name, **command)
+            await COMMANDS[what](name, **command)
     os._exit(0)  # whatever the client still waits for
 
 

@@ -49,6 +49,20 @@ def test_ids_of_other_connections_are_others() -> None:
     assert [window.passes("messages", event("1", name)) for name in ("c1", "c2", "c1:invocation")] == [True] * 3
 
 
+def test_memory_exhaustion_an_invocation_id_takes_no_more_room_than_another() -> None:
+    """Clients choose it, up to the size of a body; what is kept for a while must not be of their size."""
+    kept: list[str] = []
+
+    class Listening(MemoryStore):
+        def claim(self, key: str, lifetime: int) -> bool:
+            kept.append(key)
+            return super().claim(key, lifetime)
+
+    ReplayWindow(Listening(), 60).enter("messages", event("x" * 1_000_000), 1000.0)
+
+    assert [len(key) < 200 for key in kept] == [True]
+
+
 def test_an_invocation_id_is_no_event() -> None:
     """Whoever calls a method with the id ``connected`` keeps nobody from connecting."""
     window = Window()

@@ -102,12 +102,14 @@ def test_without_a_signature_a_token_is_not_enough(site: Site, provider: Documen
     assert status_with(site, identity_token(provider), signature=None) == 401
 
 
-def test_a_token_in_the_url_is_no_token(site: Site, provider: DocumentServer) -> None:
+@pytest.mark.parametrize("authorization", [None, "Basic eDp5"], ids=["alone", "beside another scheme"])
+def test_a_token_in_the_url_is_no_token(site: Site, provider: DocumentServer, authorization: str | None) -> None:
     """It would stand in the log of everything on the way; the target ends like a path that takes one."""
     content = {"type": 1, "target": "x/negotiate", "invocationId": "1", "arguments": []}
     path = f"/chat/upstream/messages/x%2Fnegotiate?access_token={identity_token(provider)}"
 
-    answer = post(site.app, path, headers_of("messages", "x/negotiate"), content)
+    headers = headers_of("messages", "x/negotiate") | ({"Authorization": authorization} if authorization else {})
+    answer = post(site.app, path, headers, content)
 
     assert answer.status_code == 401
     assert site.ran == []

@@ -227,7 +227,7 @@ class NegotiationRefused(SignalRError):
 
 
 class ConnectRefused(SignalRError):
-    """The app's ``on_connected`` did not let a client of a test in; the text is what the client gets to read."""
+    """The app's ``on_connected`` did not let a client of a test in; the text says what the client was told."""
 
 
 class InvalidName(SignalRError):

@@ -51,7 +51,8 @@ class Hub:
 
         Args:
             function: Sync or async, called with the `Invocation`. Raising `AuthorizationDenied` or `HubException`
-                refuses the client, as any other error does.
+                refuses the client, as any other error does. The emulator closes the connection then; what Azure does
+                is not documented, so leave security to the hub's policy, which holds at negotiate.
 
         Raises:
             ConfigurationError: It cannot be called so.

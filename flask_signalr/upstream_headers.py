@@ -7,7 +7,7 @@ Source: Azure/azure-signalr, the emulator's HttpUpstreamTrigger.cs.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -115,8 +115,3 @@ def _text(environ: Mapping[str, Any], name: str) -> str | None:
         return str(value.encode("latin-1").decode())
     except UnicodeError as exc:
         raise BadRequest(f"the header {name} is not UTF-8") from exc
-
-
-@cache
-def _environ_key(name: str) -> str:
-    return "HTTP_" + name.upper().replace("-", "_")

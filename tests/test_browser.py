@@ -211,6 +211,7 @@ def test_signing_out_ends_the_connection_and_the_right_to_another(browsing: Brow
 
     page.get_by_role("button", name="Sign out").click()
     expect(page.get_by_role("status")).to_have_text("Not connected")
+    expect(page.get_by_role("button", name="Sign in")).to_be_visible()  # the app has answered: the cookie is gone
     press_connect(page)
 
     expect(refusal(page)).to_have_text("The app refused (401): sign in to connect")

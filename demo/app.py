@@ -38,9 +38,9 @@ def create_app(config: Mapping[str, Any] | None = None, schemes: Sequence[AuthSc
 
     Args:
         config: Keys of Flask and ``SIGNALR_*``; ``DEMO_TOKEN_LIFETIME`` (seconds) and ``DEMO_TOKEN_KEY`` of the bearer
-            tokens; ``DEMO_CLIENT`` and ``DEMO_MESSAGEPACK``, the files of the official client and its MessagePack; ``DEMO_WINDOWS``,
-            whether whoever is signed on to the intranet may connect, too. They win over environment variables with the prefix ``FLASK_``, and these
-            over the defaults.
+            tokens; ``DEMO_CLIENT`` and ``DEMO_MESSAGEPACK``, the files of the official client and of its MessagePack;
+            ``DEMO_WINDOWS``, whether whoever is signed on to the intranet may connect, too. They win over environment
+            variables with the prefix ``FLASK_``, and these over the defaults.
         schemes: Who may connect; by default whoever signed in, by cookie or for a token.
 
     Raises:

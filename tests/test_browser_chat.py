@@ -207,7 +207,9 @@ def test_a_moderator_reads_what_somebody_wrote_where_others_read_it(connected: C
 
     moderate(ada, "History", BOB)
 
-    expect(ada.locator("#history li")).to_have_text([re.compile("^in a room.*in lobby"), re.compile("^in public.*to every")])
+    expect(ada.locator("#history li")).to_have_text(
+        [re.compile("^in a room.*in lobby"), re.compile("^in public.*to every")]
+    )
 
 
 @pytest.mark.parametrize("transport", ["WebSockets", "Long polling"])
@@ -227,9 +229,7 @@ def test_messagepack_and_json_meet_in_one_chat(connected: Callable[..., Page], t
     expect(ada.locator("#protocol-in-use")).to_have_text("MessagePack")
 
 
-def test_messagepack_cannot_go_over_server_sent_events_and_the_page_says_so(
-    browsing: Browsing, site: DemoSite
-) -> None:
+def test_messagepack_cannot_go_over_server_sent_events_and_the_page_says_so(browsing: Browsing, site: DemoSite) -> None:
     """Events are text."""
     page = browsing.visit(site.url)
     sign_in(page, "ada")

@@ -52,7 +52,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Turns:
-    """What each function took in each round, in CPU seconds for one call."""
+    """What each function took in each round, in seconds for one call, of the CPU unless a row says otherwise."""
 
     seconds: Mapping[str, list[float]]
 
@@ -67,29 +67,40 @@ class Turns:
         return Row(subject, self.microseconds(subject), peer, self.microseconds(peer), self.ratio(subject, peer), bound)
 
 
-def take_turns(functions: Mapping[str, Callable[[], object]], rounds: int = 200) -> Turns:
-    """Call functions by turns, each as often as fits into `ROUND`, and return what a call took.
+def take_turns(
+    functions: Mapping[str, Callable[[], object]],
+    rounds: int = 200,
+    clock: Callable[[], float] = time.process_time,
+    duration: float = ROUND,
+) -> Turns:
+    """Call functions by turns, each as often as fits into a turn, and return what a call took.
 
     Every second round goes backwards: none is always the one after a certain other. CPU time of this process is
-    measured, so that waiting for the processor, which others may use, does not count.
+    measured unless another clock is given, so that waiting for the processor, which others may use, does not count.
+
+    Args:
+        functions: What is called, by name.
+        rounds: How many turns each has.
+        clock: Returns seconds.
+        duration: Seconds of one turn, by that clock.
     """
-    calls = {name: _calls_per_round(function) for name, function in functions.items()}
+    calls = {name: _calls_per_turn(function, clock, duration) for name, function in functions.items()}
     seconds: dict[str, list[float]] = {name: [] for name in functions}
     for number in range(rounds):
         names = list(functions)
         for name in names if number % 2 else reversed(names):
-            seconds[name].append(cpu_seconds(functions[name], calls[name]))
+            seconds[name].append(_seconds(functions[name], calls[name], clock))
     return Turns(seconds)
 
 
-def cpu_seconds(function: Callable[[], object], calls: int) -> float:
-    """Return the CPU seconds of one call, out of this many."""
-    start = time.process_time()
+def _seconds(function: Callable[[], object], calls: int, clock: Callable[[], float]) -> float:
+    """Return the seconds of one call, out of this many."""
+    start = clock()
     for _ in range(calls):
         function()
-    return (time.process_time() - start) / calls
+    return (clock() - start) / calls
 
 
-def _calls_per_round(function: Callable[[], object]) -> int:
-    cpu_seconds(function, 50)  # caches fill, Python specialises the bytecode
-    return max(1, math.ceil(ROUND / cpu_seconds(function, 50)))
+def _calls_per_turn(function: Callable[[], object], clock: Callable[[], float], duration: float) -> int:
+    _seconds(function, 50, clock)  # caches fill, Python specialises the bytecode
+    return max(1, math.ceil(duration / _seconds(function, 50, clock)))

@@ -3,7 +3,7 @@
 import io
 import itertools
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from flask import Flask
@@ -24,18 +24,19 @@ HEADERS = {
 """What the official JavaScript client's negotiate request has in a browser; every request has it, a peer's too."""
 
 
-def caller(app: Flask, *paths: str, headers: dict[str, str] | None = None) -> Callable[[], None]:
+def caller(app: Flask, *paths: str, headers: Mapping[str, str] | None = None, body: bytes = b"") -> Callable[[], None]:
     """Return a function that sends a request to an app and consumes the answer, as a WSGI server does.
 
     Args:
         app: The app.
         paths: What is asked for, one after the other and over again.
         headers: What the requests have besides `HEADERS`.
+        body: What they bring.
 
     Raises:
         AssertionError: An answer, each asked for once here, is none of success.
     """
-    environ = _environ(HEADERS | (headers or {}))
+    environ = _environ(HEADERS | {"Content-Length": str(len(body))} | dict(headers or {}))
     next_path = itertools.cycle(paths).__next__
     statuses: list[str] = []
 
@@ -45,10 +46,10 @@ def caller(app: Flask, *paths: str, headers: dict[str, str] | None = None) -> Ca
 
     def call() -> None:
         statuses.clear()
-        body = app.wsgi_app({**environ, "PATH_INFO": next_path()}, start_response)
-        b"".join(body)
-        if hasattr(body, "close"):
-            body.close()
+        answer = app.wsgi_app({**environ, "PATH_INFO": next_path(), "wsgi.input": io.BytesIO(body)}, start_response)
+        b"".join(answer)
+        if hasattr(answer, "close"):
+            answer.close()
 
     for path in paths:
         call()
@@ -68,7 +69,6 @@ def _environ(headers: dict[str, str]) -> dict[str, Any]:
         "REMOTE_ADDR": "127.0.0.1",
         "wsgi.version": (1, 0),
         "wsgi.url_scheme": "http",
-        "wsgi.input": io.BytesIO(),
         "wsgi.errors": sys.stderr,
         "wsgi.multithread": True,
         "wsgi.multiprocess": False,

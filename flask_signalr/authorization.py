@@ -6,6 +6,7 @@ A hub's policy guards the door, at negotiate; a hub method's policy guards each 
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from flask_signalr.claims import Claims, ClaimValue, short_name
@@ -186,9 +187,16 @@ def _no_boolean(answer: object) -> TypeError:
 
 
 def _values(claims: Claims, claim_types: frozenset[str]) -> list[ClaimValue]:
-    wanted = {short_name(claim_type) for claim_type in claim_types}
+    wanted = _short_names(claim_types)
     return [value for known, value in claims.pairs if short_name(known) in wanted]
 
 
+@lru_cache
+def _short_names(claim_types: frozenset[str]) -> frozenset[str]:
+    return frozenset(map(short_name, claim_types))
+
+
 def _same(value: ClaimValue, wanted: ClaimValue) -> bool:
+    if isinstance(value, str) and not isinstance(wanted, str):  # at a hub method every claim has become a text
+        return value.lower() == str(wanted).lower()
     return value == wanted and isinstance(value, bool) == isinstance(wanted, bool)  # True is no 1

@@ -69,11 +69,16 @@ def escape_claims(claims: Claims, *, may_name_user: bool = False) -> Claims:
     pairs = tuple((_escape(_UNSAFE_IN_TYPE, name, name), _escape_value(name, value)) for name, value in claims.pairs)
     if may_name_user:
         for (name, value), (_, escaped) in zip(claims.pairs, pairs, strict=True):
-            if short_name(name) in {"sub", "nameid"} and value != escaped:
+            if names_user(name) and value != escaped:
                 raise InvalidClaim(
                     name, "the service would take it for the user id, which is not escaped: give the user id by itself"
                 )
     return Claims(pairs)
+
+
+def names_user(claim_type: str) -> bool:
+    """Tell whether the service takes a claim of this type for the user id where the token has no other."""
+    return short_name(claim_type) in {"sub", "nameid"}
 
 
 def parse_claims_header(header: str, user_id: str | None) -> Claims:

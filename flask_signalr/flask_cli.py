@@ -42,7 +42,7 @@ def _described(hub: MountedHub) -> Iterator[str]:
     schemes = ", ".join(type(scheme).__name__ for scheme in options.auth) or "none"
     yield f"{hub.name}  (at the service: {prefixed_hub(hub.name, hub.settings.application_name)})"
     yield f"  sign-in    {schemes}{'; guests may connect' if options.allow_anonymous else ''}"
-    yield f"  policy     {options.policy or 'everybody who signed in'}"
+    yield f"  policy     {options.policy or 'none'}"
     handlers = [("on_connected", hub.methods.connected), ("on_disconnected", hub.methods.disconnected)]
     for event, functions in handlers:
         for function in functions:

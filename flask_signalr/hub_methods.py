@@ -229,5 +229,5 @@ def _without_values(error: msgspec.ValidationError) -> str:
     if error.__cause__ is not None:  # raised by the app's own __post_init__
         reason = "Invalid value"
     elif not _WITHOUT_VALUES.match(reason):
-        reason = re.split(r" [`'\"]", reason, maxsplit=1)[0]
+        reason = re.split(r" (?:[`'\"]|-?\d)", reason, maxsplit=1)[0]
     return f"{reason}{at}{path}"

@@ -10,7 +10,7 @@ from flask_signalr.app_services import AppServices
 from flask_signalr.auth.chain import authenticate
 from flask_signalr.authorization import AuthorizationContext
 from flask_signalr.claims import Claims
-from flask_signalr.claims_header import GUEST_MARK, check_user_id, escape_claims
+from flask_signalr.claims_header import GUEST_MARK, check_user_id, escape_claims, names_user
 from flask_signalr.config import Settings
 from flask_signalr.dispatch import log_denial
 from flask_signalr.endpoints import ServiceEndpoint
@@ -105,7 +105,8 @@ class MountedHub:
     def claims(self, principal: Principal, user_id: str | None = None) -> Claims:
         """Return the claims of a principal that enter the service token.
 
-        A guest with a user id gets a mark, or it would come back from the service like somebody who signed in.
+        A guest whom the service will know by a user id, of the provider's or of a claim's making, gets a mark, or it
+        would come back from the service like somebody who signed in.
 
         Args:
             principal: The principal.
@@ -120,7 +121,9 @@ class MountedHub:
             raise TypeError(
                 f"the claims_filter of hub {self.name!r} returned a {kind}, not Claims: Claims.of(…) makes them"
             )
-        return claims if principal.is_authenticated or user_id is None else claims + GUEST_MARK
+        if principal.is_authenticated or (user_id is None and not any(map(names_user, claims.types()))):
+            return claims
+        return claims + GUEST_MARK
 
     def access(self, user_id: str | None, claims: Claims, principal: Principal, lifetime: int) -> ClientAccess:
         """Return what a client needs to connect.

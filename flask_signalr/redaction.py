@@ -29,6 +29,9 @@ URL_LOGGERS = (
     "flask_signalr.emulator",
     "flask_signalr.emulator.http",
     "flask_signalr.negotiate",
+    "flask_signalr.presence",
+    "flask_signalr.sign_out",
+    "flask_signalr.upstream",
 )
 """The loggers that write requested URLs, and all of our own; `redact_logs` sees to them.
 

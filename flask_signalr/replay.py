@@ -4,6 +4,8 @@ The signature of an upstream request covers neither its time nor its content. Wh
 again, and again.
 """
 
+import hashlib
+
 from flask_signalr.errors import RequestReplayed
 from flask_signalr.invocation import Invocation
 from flask_signalr.stores.store import Connection, Store
@@ -48,11 +50,16 @@ class ReplayWindow:
         if event == "connected":
             self._claim(f"{connection}:connected")
         elif invocation.invocation_id is not None:
-            self._claim(f"{connection}:invocation:{invocation.invocation_id}")
+            self._claim(f"{connection}:invocation:{_digest(invocation.invocation_id)}")
 
     def _claim(self, key: str) -> None:
         if not self._store.claim(f"upstream:{key}", self._seconds):
             raise RequestReplayed("this was handled before: it is a repetition of an earlier request")
+
+
+def _digest(invocation_id: str) -> str:
+    """Return what stands for an invocation id: clients choose it, as long as they like, and it is kept for a while."""
+    return hashlib.sha256(invocation_id.encode(errors="surrogatepass")).hexdigest()
 
 
 _OPEN = "upstream:open"

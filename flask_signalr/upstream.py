@@ -1,6 +1,7 @@
 """Upstream requests: what the service tells of its clients, made into values."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -13,7 +14,7 @@ from flask_signalr.json_protocol import JsonHubProtocol
 from flask_signalr.messages import HubMessage, InvocationMessage, StreamInvocationMessage
 from flask_signalr.principal import Principal
 from flask_signalr.protocol import HubProtocol
-from flask_signalr.upstream_headers import UpstreamHeaders, client_query
+from flask_signalr.upstream_headers import CONNECTIONS_KEPT_IN_MIND, UpstreamHeaders, client_query
 
 CONNECTIONS, MESSAGES = "connections", "messages"
 """The categories of events."""
@@ -119,8 +120,13 @@ def _members(body: bytes) -> dict[str, Any]:
 
 
 def _principal(headers: UpstreamHeaders) -> Principal:
+    return _known_principal(headers.claims, headers.user_id)
+
+
+@lru_cache(CONNECTIONS_KEPT_IN_MIND)
+def _known_principal(claims_header: str, user_id: str | None) -> Principal:
     """Return the caller as negotiate knew it; one without a user id, or with the mark of a guest, is nobody proven."""
-    claims = parse_claims_header(headers.claims, headers.user_id)
-    is_guest = headers.user_id is None or GUEST_TYPE in claims
+    claims = parse_claims_header(claims_header, user_id)
+    is_guest = user_id is None or GUEST_TYPE in claims
     own = claims.keep(lambda claim_type: claim_type != GUEST_TYPE)
-    return Principal(headers.user_id, own, scheme=None if is_guest else "Bearer")
+    return Principal(user_id, own, scheme=None if is_guest else "Bearer")

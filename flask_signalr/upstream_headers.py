@@ -7,6 +7,7 @@ Source: Azure/azure-signalr, the emulator's HttpUpstreamTrigger.cs.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache, lru_cache
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -17,7 +18,14 @@ from flask_signalr.errors import BadRequest
 MAX_QUERY_PARAMETERS = 200
 """Parameters that a client's query may have."""
 
+CONNECTIONS_KEPT_IN_MIND = 512
+"""What the headers of so many connections mean is not read anew: a connection says the same at every call."""
+
 _LONGEST_CONNECTION_ID = 256
+_NAMES = ("Connection-Id", "Hub", "Category", "Event", "User-Id", "User-Claims", "Client-Query", "Signature")
+_KEYS = {f"X-ASRS-{name}": f"HTTP_X_ASRS_{name.upper().replace('-', '_')}" for name in _NAMES}
+"""What a WSGI environ calls the headers."""
+
 _SECRET_PARAMETERS = frozenset({"access_token", "id"})
 """The service token, and the secret half of a connection's identity: handlers need neither and logs would show them."""
 
@@ -68,6 +76,7 @@ class UpstreamHeaders:
         )
 
 
+@lru_cache(CONNECTIONS_KEPT_IN_MIND)
 def client_query(query: str) -> ImmutableMultiDict[str, str]:
     """Return the parameters that a client connected with, without the token and the secret id of the connection.
 
@@ -99,10 +108,15 @@ def _required(environ: Mapping[str, Any], name: str) -> str:
 
 def _text(environ: Mapping[str, Any], name: str) -> str | None:
     """Return a header's text: WSGI decodes the bytes as Latin-1, and they are UTF-8."""
-    value = environ.get("HTTP_" + name.upper().replace("-", "_"))
+    value = environ.get(_KEYS[name])
     if value is None or value.isascii():
         return value
     try:
         return str(value.encode("latin-1").decode())
     except UnicodeError as exc:
         raise BadRequest(f"the header {name} is not UTF-8") from exc
+
+
+@cache
+def _environ_key(name: str) -> str:
+    return "HTTP_" + name.upper().replace("-", "_")

@@ -46,7 +46,8 @@ class UpstreamTokenCheck:
                 issuer, audience or application.
             IdentityProviderUnavailable: The keys that verify it cannot be fetched.
         """
-        if "Authorization" not in request.headers:  # a token in the URL stands in the logs of everything on the way
+        scheme = request.headers.get("Authorization", "").partition(" ")[0]
+        if scheme.lower() != "bearer":  # a token in the URL stands in the logs of everything on the way
             raise AuthenticationFailed("the request has no bearer token (Authorization)")
         if self._bearer.authenticate(request) is None:
             raise AuthenticationFailed("the request has no bearer token, or one of another issuer (Authorization)")

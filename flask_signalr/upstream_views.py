@@ -8,6 +8,7 @@ from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from flask_signalr import dispatch, errors
+from flask_signalr.answer import ReadyResponse
 from flask_signalr.app_state import current_state
 from flask_signalr.invocation import Invocation
 from flask_signalr.mounted_hub import MountedHub
@@ -137,7 +138,7 @@ def reply(declared: MountedHub, invocation: Invocation, protocol: HubProtocol) -
     body = b""
     if completion is not None:
         body = dispatch.encoded(completion, invocation, protocol.encode, detailed_errors=detailed)
-    return Response(body, 200, [("Content-Type", protocol.content_type), NO_STORE])
+    return ReadyResponse(body, (("Content-Type", protocol.content_type), NO_STORE))
 
 
 def tell(declared: MountedHub, event: str, invocation: Invocation, error: str | None) -> None:

@@ -17,6 +17,7 @@ from tests.live import LONGEST_WAIT
 from tests.server_process import join
 
 HERE = Path(__file__).parent
+_ANSWERS = ("answered", "sent")
 CLIENTS_PYTHON = HERE.parent / ".venv-clients" / "bin" / "python"
 
 
@@ -24,8 +25,8 @@ def missing_node_client() -> str | None:
     """Return what the official JavaScript client lacks to run here, with the remedy."""
     if shutil.which("node") is None:
         return "Node.js is not installed"
-    if not (HERE / "node_modules" / "@microsoft" / "signalr").is_dir():
-        return "tests/node_modules is not there; 'npm ci --prefix tests' makes it"
+    if not (HERE / "node_modules" / "@microsoft" / "signalr-protocol-msgpack").is_dir():
+        return "tests/node_modules is not there or old; 'npm ci --prefix tests' makes it"
     return None
 
 
@@ -63,6 +64,7 @@ class ClientProcess:
         self._command = command
         self._names = map(str, count(1))
         self._events: defaultdict[str, queue.Queue[dict[str, Any]]] = defaultdict(queue.Queue)
+        self._answers: defaultdict[str, queue.Queue[dict[str, Any]]] = defaultdict(queue.Queue)
 
     @classmethod
     def node(cls) -> Self:
@@ -105,17 +107,25 @@ class ClientProcess:
         self._input.flush()
 
     def next_event(self, connection: str) -> dict[str, Any]:
-        """Wait for the next event of a connection, and return it."""
+        """Wait for the next event of a connection, and return it; answers are none."""
+        return self._next(self._events[connection])
+
+    def next_answer(self, connection: str) -> dict[str, Any]:
+        """Wait for the next answer to a command that a connection was given, and return it."""
+        return self._next(self._answers[connection])
+
+    def _next(self, told: queue.Queue[dict[str, Any]]) -> dict[str, Any]:
         try:
-            return self._events[connection].get(timeout=LONGEST_WAIT)
+            return told.get(timeout=LONGEST_WAIT)
         except queue.Empty:
-            raise AssertionError(f"no event came within {LONGEST_WAIT} s; exit code {self._process.poll()}") from None
+            raise AssertionError(f"nothing came within {LONGEST_WAIT} s; exit code {self._process.poll()}") from None
 
     def _read(self, output: IO[str]) -> None:
         with output:
             for line in output:
                 event = json.loads(line)
-                self._events[event["connection"]].put(event)
+                told = self._answers if event["event"] in _ANSWERS else self._events
+                told[event["connection"]].put(event)
 
 
 class Client:
@@ -153,10 +163,28 @@ class Client:
 
     def call(self) -> str | None:
         """Call a hub method and return the error that it is answered with."""
-        self._process.order(self._name, "call", {})
-        error = self.expect("answered")["error"]
+        error = self.invoke("shout", {"text": "hello"}).get("error")
         assert error is None or isinstance(error, str)
         return error
+
+    def invoke(self, method: str, *arguments: Any) -> dict[str, Any]:
+        """Call a hub method and return its ``result`` or its ``error``; nothing if it has neither."""
+        self._process.order(self._name, "invoke", {"method": method, "arguments": arguments})
+        answer = self.answer()
+        return {name: answer[name] for name in ("result", "error") if name in answer}
+
+    def begin_each(self, method: str, each: Sequence[Sequence[Any]]) -> None:
+        """Call a hub method with each of these arguments, without waiting in between; `answer` waits for all."""
+        self._process.order(self._name, "invokeEach", {"method": method, "each": each})
+
+    def answer(self) -> dict[str, Any]:
+        """Return the next answer, while messages may come at any time."""
+        return self._process.next_answer(self._name)
+
+    def send(self, method: str, *arguments: Any) -> None:
+        """Call a hub method without waiting for an answer."""
+        self._process.order(self._name, "send", {"method": method, "arguments": arguments})
+        self.answer()
 
     def expect(self, event: str) -> dict[str, Any]:
         """Return the next event, which must be this one; and keep the connection id that it tells."""

@@ -98,7 +98,8 @@ class ScriptedServer:
     def _serve(self, connection: socket.socket, number: int) -> None:
         with connection, connection.makefile("rb") as stream:
             try:
-                while (line := stream.readline()) and (received := _read(line, stream, number)):
+                while line := stream.readline():
+                    received = _read(line, stream, number)
                     with self._lock:
                         self.received.append(received)
                         answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]

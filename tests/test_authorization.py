@@ -106,10 +106,21 @@ def test_a_claim_is_found_under_its_long_and_its_short_name(asked: str, known: s
     assert allows(Policy(require_claim(asked, "a@example.org")), Principal("ada", {known: "a@example.org"}))
 
 
-@pytest.mark.parametrize(("value", "wanted"), [(True, 1), (1, True), ("1", 1), ("true", True), (0, False)])
+@pytest.mark.parametrize(("value", "wanted"), [(True, 1), (1, True), ("1", True), (1, "1"), (0, False)], ids=repr)
 def test_values_of_another_kind_are_other_values(value: Any, wanted: Any) -> None:
     assert not allows(Policy(require_claim("level", wanted)), Principal("eve", {"level": value}))
     assert allows(Policy(require_claim("level", wanted)), Principal("ada", {"level": wanted}))
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"), [("5", 5), ("1.5", 1.5), ("true", True), ("True", True), ("false", False)], ids=repr
+)
+def test_a_claim_that_became_a_text_on_its_way_is_the_one_that_was_meant(text: str, wanted: Any) -> None:
+    """At negotiate a level is a number; the service prints it into a header, and at a hub method it is a text."""
+    policy = Policy(require_claim("level", wanted))
+
+    assert allows(policy, Principal("ada", {"level": text}))
+    assert not allows(policy, Principal("eve", {"level": text + "0"}))
 
 
 # Requirements of an app.

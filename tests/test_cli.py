@@ -74,6 +74,19 @@ def test_the_options_reach_the_emulator() -> None:
     assert "second" not in "".join(lines)
 
 
+def test_the_upstream_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "settings.json"
+    path.write_text('{"UpstreamSettings":{"Templates":[]}}')
+
+    with emulator("--port", "0", "--upstream", "http://localhost:5000") as process:
+        to_url = greeting(process)
+    with emulator("--port", "0", "--upstream-settings", str(path)) as process:
+        to_rules = greeting(process)
+
+    assert "http://localhost:5000/{hub}/upstream/{category}/{event}" in "".join(to_url)
+    assert str(path) in "".join(to_rules)
+
+
 def test_a_public_address_with_the_published_key_is_warned_of() -> None:
     with emulator("--host", "0.0.0.0", "--port", "0") as process:
         greeting(process)
@@ -102,6 +115,8 @@ def test_a_port_in_use_is_one_sentence_and_exit_code_1(capsys: pytest.CaptureFix
     [
         (["--port", "65536"], "port: 65536 is no port"),
         (["--access-key", "a;b"], "an access key must not be empty"),
+        (["--upstream", "localhost:5000"], "upstream: the URL must be absolute"),
+        (["--upstream-settings", "/nowhere/settings.json"], "/nowhere/settings.json: cannot be read"),
     ],
 )
 def test_settings_that_cannot_work_are_one_sentence_and_exit_code_2(

@@ -51,3 +51,13 @@ def test_an_access_key_that_no_connection_string_can_hold_is_refused(keys: Any) 
 
 def test_access_keys_are_not_shown() -> None:
     assert DEVELOPMENT_KEY not in repr(EmulatorSettings())
+
+
+def test_an_upstream_that_is_no_url_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="upstream: the URL must be absolute"):
+        EmulatorSettings(upstream="localhost:5000")
+
+
+def test_two_upstreams_are_refused() -> None:
+    with pytest.raises(ConfigurationError, match="choose one, a URL for everything or a file with rules"):
+        EmulatorSettings(upstream="http://localhost:5000", upstream_settings="settings.json")

@@ -69,7 +69,14 @@ def test_an_anonymous_client_is_told_of_in_these_headers() -> None:
 
 
 def test_claims_are_told_by_their_long_names_and_one_by_one() -> None:
-    claims = {"role": ["staff", "admin"], "nameid": "ada", "exp": 17, "flag": True, "none": None, "o": {"a": [1]}}
+    claims: dict[str, Any] = {
+        "role": ["staff", "admin"],
+        "nameid": "ada",
+        "exp": 17,
+        "flag": True,
+        "none": None,
+        "o": {"a": [1]},
+    }
 
     shown = headers(connection("ada", **claims))
 

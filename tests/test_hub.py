@@ -119,6 +119,18 @@ def test_a_guest_with_a_user_id_is_marked() -> None:
     assert "asrs.u.anonymous" not in nobody
 
 
+@pytest.mark.parametrize(
+    "claim_type", ["sub", "nameid", "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/nameidentifier"]
+)
+def test_a_guest_whom_a_claim_names_is_marked_too(claim_type: str) -> None:
+    """Without another user id the service takes such a claim for one, and the guest would be somebody signed in."""
+    options: dict[str, Any] = {"claims_filter": lambda caller: Claims.of({claim_type: "guest-7"})}
+
+    guest = service_claims(negotiate(app_with(None, allow_anonymous=True, **options)))
+
+    assert guest["asrs.u.anonymous"] == "true"
+
+
 def test_a_user_id_with_a_line_break_begins_no_header_of_its_own() -> None:
     """The service prints the user id into the headers that it sends to the app."""
     answer = negotiate(app_with(user_id_provider=lambda _: "x\r\nX-ASRS-User-Claims: role: admin"))

@@ -138,6 +138,7 @@ def test_an_argument_without_annotation_stays_as_it_came() -> None:
         (bytes, "secret!", "Invalid base64 encoded string"),
         (Colour, "secret", "Invalid enum value"),
         (Literal["a"], "secret", "Invalid enum value"),
+        (Literal[1, 2], -424242, "Invalid enum value"),
         (list[int], [1, "secret"], "Expected `int`, got `str` - at `$[1]`"),
         (dict[str, int], {"secret": "secret"}, "Expected `int`, got `str` - at `$[...]`"),
         (Point, {"y": 1}, "Object missing required field `x`"),

@@ -221,7 +221,7 @@ def test_clients_find_the_hubs_where_the_app_mounts_them(app: Flask, url: str) -
     ada = FakeService(app).connect("chat", headers=as_user("ada"))
 
     assert ada.user_id == "ada"
-    assert asked == [url]
+    assert asked == [url, url.replace("negotiate", "upstream/connections/connected")]
 
 
 def test_an_app_without_the_extension_is_told_what_to_do() -> None:

@@ -1,8 +1,9 @@
-"""The tutorial, done as it says: its files in an empty folder, its commands, and a real browser in front of it."""
+"""The tutorials, done as they say: their files in an empty folder, their commands, and a real browser in front."""
 
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,7 +14,9 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 ROOT = Path(__file__).parent.parent
-TUTORIAL = (ROOT / "docs" / "tutorial" / "first-page.md").read_text()
+TUTORIALS = ROOT / "docs" / "tutorial"
+FIRST_PAGE = (TUTORIALS / "first-page.md").read_text()
+ROOMS = (TUTORIALS / "chat-with-rooms.md").read_text()
 CLIENT = ROOT / "demo" / "node_modules" / "@microsoft" / "signalr" / "dist" / "browser" / "signalr.min.js"
 
 FILE = re.compile(
@@ -21,13 +24,15 @@ FILE = re.compile(
 )
 
 
-def write_files(folder: Path) -> None:
-    """Write the files that the tutorial shows, each part after the other."""
-    for match in FILE.finditer(TUTORIAL):
+def write_files(folder: Path, tutorial: str) -> None:
+    """Write the files that a tutorial shows, each part after the other; they take the place of what is there."""
+    begun = set()
+    for match in FILE.finditer(tutorial):
         path = folder / match["name"]
         path.parent.mkdir(exist_ok=True)
-        with path.open("a") as file:
+        with path.open("a" if path in begun else "w") as file:
             file.write(match["text"])
+        begun.add(path)
 
 
 @contextmanager
@@ -50,21 +55,32 @@ def running(command: list[str], folder: Path, pattern: str, environment: dict[st
             process.terminate()
 
 
-@pytest.fixture
-def app_url(tmp_path: Path) -> Iterator[str]:
-    """The tutorial's app and the emulator, as its reader has them at the end."""
+@contextmanager
+def done(folder: Path, *tutorials: str, upstream: bool = False) -> Iterator[str]:
+    """Run a tutorial's app and the emulator, as its reader has them at the end, and yield the app's URL."""
     if not CLIENT.exists():
         pytest.skip("demo/node_modules is not there; 'npm ci --prefix demo' makes it")
-    write_files(tmp_path)
-    (tmp_path / "static").mkdir()
-    shutil.copy(CLIENT, tmp_path / "static")
+    for tutorial in tutorials:
+        write_files(folder, tutorial)
+    (folder / "static").mkdir()
+    shutil.copy(CLIENT, folder / "static")
+    port = free_port()
+    emulator = ["flask_signalr.emulator", "--port", "0"]
+    if upstream:
+        emulator += ["--upstream", f"http://127.0.0.1:{port}"]
     with ExitStack() as stack:
-        emulator = ["flask_signalr.emulator", "--port", "0"]
         connection_string = stack.enter_context(
-            running(emulator, tmp_path, r"export FLASK_SIGNALR_CONNECTION_STRING='(.+)'", {})
+            running(emulator, folder, r"export FLASK_SIGNALR_CONNECTION_STRING='(.+)'", {})
         )
         environment = {"FLASK_SIGNALR_CONNECTION_STRING": connection_string}
-        yield stack.enter_context(running(["flask", "run", "--port", "0"], tmp_path, r"(http://127\S+)", environment))
+        command = ["flask", "run", "--port", str(port)]
+        yield stack.enter_context(running(command, folder, r"(http://127\S+)", environment))
+
+
+def free_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return int(taken.getsockname()[1])
 
 
 @contextmanager
@@ -78,8 +94,12 @@ def signed_in(browser: Browser, app_url: str, name: str) -> Iterator[Page]:
         yield page
 
 
-def test_the_message_for_ada_reaches_ada_and_nobody_else(app_url: str, browser: Browser) -> None:
-    with signed_in(browser, app_url, "ada") as ada, signed_in(browser, app_url, "bob") as bob:
+def test_the_message_for_ada_reaches_ada_and_nobody_else(tmp_path: Path, browser: Browser) -> None:
+    with (
+        done(tmp_path, FIRST_PAGE) as app_url,
+        signed_in(browser, app_url, "ada") as ada,
+        signed_in(browser, app_url, "bob") as bob,
+    ):
         sender = bob.context.new_page()
 
         sender.goto(f"{app_url}/tell/ada/hello")
@@ -87,3 +107,35 @@ def test_the_message_for_ada_reaches_ada_and_nobody_else(app_url: str, browser: 
 
         expect(ada.locator("li")).to_have_text(["bob says: hello"])
         expect(bob.locator("li")).to_have_text(["bob says: bye"])
+
+
+def test_part_two_goes_as_it_says(tmp_path: Path, browser: Browser) -> None:
+    """Step 4, line by line."""
+    with (
+        done(tmp_path, FIRST_PAGE, ROOMS, upstream=True) as app_url,
+        signed_in(browser, app_url, "ada") as ada,
+    ):
+        with signed_in(browser, app_url, "mona") as mona:
+            expect(ada.locator("li")).to_have_text(["mona is here"])
+            say(ada, "hello")
+            expect(ada.locator("#answer")).to_have_text("say: 5")
+            expect(mona.locator("li")).to_have_text(["ada: hello"])
+
+            say(ada, "")
+            expect(ada.locator("#answer")).to_contain_text("HubException: a message needs text")
+
+            ada.get_by_role("button", name="Clear").click()
+            expect(ada.locator("#answer")).to_contain_text("user is unauthorized")
+
+            mona.get_by_role("button", name="Clear").click()
+            expect(ada.locator("li")).to_have_count(0)
+
+            mona.get_by_label("Room").select_option("garden")
+            say(mona, "over here")
+            expect(mona.locator("li")).to_have_text(["mona: over here"])
+        expect(ada.locator("li")).to_have_text(["mona has left"])
+
+
+def say(page: Page, text: str) -> None:
+    page.get_by_label("Message").fill(text)
+    page.get_by_role("button", name="Send").click()

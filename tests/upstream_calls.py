@@ -22,7 +22,7 @@ def signed(connection_id: str = CONNECTION_ID, key: str = ACCESS_KEY) -> str:
 def headers_of(category: str, event: str, /, **changes: str | None) -> dict[str, str]:
     """Return the headers of an event of ada's; ``user_id`` is ``X-ASRS-User-Id``, and ``None`` leaves a header out."""
     connection_id = changes.get("connection_id") or CONNECTION_ID
-    usual: Mapping[str, str | None] = {
+    usual: dict[str, str | None] = {
         "connection_id": connection_id,
         "hub": "chat",
         "category": category,

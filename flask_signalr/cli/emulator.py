@@ -9,7 +9,7 @@ import sys
 
 from flask_signalr import emulator
 from flask_signalr.emulator import DEVELOPMENT_KEY, EmulatorSettings
-from flask_signalr.emulator.upstream_rules import DEFAULT_PATH
+from flask_signalr.emulator.upstream_rules import DEFAULT_PATH, UpstreamRule
 
 _DESCRIPTION = """\
 Run an emulator of Azure SignalR Service in Serverless mode on this machine.
@@ -104,6 +104,10 @@ async def _serve_until_stopped(settings: EmulatorSettings) -> None:
 def _greet(settings: EmulatorSettings) -> None:
     print(f"The emulator listens on {settings.url} (Ctrl-C stops it). Your app's connection string:\n")
     print(f"  {settings.connection_string}\n")
+    if settings.upstream is not None:
+        print(f"What clients do is told to {UpstreamRule.to(settings.upstream).url_template}\n")
+    elif settings.upstream_settings is not None:
+        print(f"What clients do is told by the rules of {settings.upstream_settings}\n")
     print("Or, for an app that reads its environment:\n")
     print(f"  export FLASK_SIGNALR_CONNECTION_STRING='{settings.connection_string}'\n")
     if DEVELOPMENT_KEY in settings.access_keys and settings.host not in {"localhost", "127.0.0.1", "::1"}:

@@ -70,7 +70,7 @@ class GroupMembers:
                 left = None if left is None else left - len(members)
                 yield members
                 following = _continuation(page.next_link)
-                if following is None:
+                if following is None or left == 0:
                     break
                 if following == token:
                     raise self._unreadable(endpoint, "it leads from a page to the same page")

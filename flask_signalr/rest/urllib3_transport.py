@@ -46,7 +46,7 @@ class Urllib3Transport:
 
     def __init__(self, retries: int = 3) -> None:
         self._retries = retries
-        self._pools = PerProcess(lambda: urllib3.PoolManager(maxsize=_KEPT_CONNECTIONS, retries=False))
+        self._pools: PerProcess[dict[str, HTTPConnectionPool]] = PerProcess(dict)
 
     def __call__(self, request: ServiceRequest) -> ServiceResponse:
         """Return the service's answer.
@@ -56,12 +56,11 @@ class Urllib3Transport:
             ServiceError: The answer is too long.
         """
         deadline = time.monotonic() + request.timeout
-        parts = urlsplit(request.url)
-        pool = self._pools().connection_from_host(parts.hostname, parts.port, parts.scheme)
+        end = request.url.index("/", request.url.index("//") + 2)
         try:
-            response = pool.urlopen(
+            response = self._pool(request.url[:end]).urlopen(
                 request.method,
-                f"{parts.path}?{parts.query}",
+                request.url[end:],
                 body=request.body,
                 headers=request.headers,
                 retries=_Retries.until(deadline, self._retries),
@@ -75,6 +74,16 @@ class Urllib3Transport:
                 return _answer(request, response, deadline)
         except HTTPError as exc:
             raise _unreachable(request, exc) from exc
+
+    def _pool(self, origin: str) -> HTTPConnectionPool:
+        """Return the connections to a scheme, host and port; a `urllib3.PoolManager` takes longer to find them."""
+        pools = self._pools()
+        pool = pools.get(origin)
+        if pool is None:  # of two threads that come first at once, both get the same
+            pool = pools.setdefault(
+                origin, urllib3.connection_from_url(origin, maxsize=_KEPT_CONNECTIONS, retries=False)
+            )
+        return pool
 
 
 class _Deadline(Timeout):

@@ -4,12 +4,16 @@ import asyncio
 import json
 import os
 import sys
+from collections.abc import Awaitable, Callable
 from itertools import count
 from typing import Any
 
 from pysignalr.client import SignalRClient
+from pysignalr.protocol.json import JSONProtocol
+from pysignalr.protocol.messagepack import MessagepackProtocol
 
 TARGETS = ("news", "fence")
+PROTOCOLS = {"json": JSONProtocol, "messagepack": MessagepackProtocol}
 
 clients: dict[str, SignalRClient] = {}
 connections: dict[str, asyncio.Task[None]] = {}
@@ -19,16 +23,16 @@ def tell(connection: str, event: str, **facts: Any) -> None:
     print(json.dumps({"connection": connection, "event": event, **facts}), flush=True)
 
 
-async def start(name: str, url: str, headers: dict[str, str]) -> None:
+async def start(name: str, url: str, headers: dict[str, str], protocol: str = "json") -> None:
     """Keep a client connected; it reconnects by itself."""
-    client = clients[name] = SignalRClient(url, headers=headers)
+    client = clients[name] = SignalRClient(url, PROTOCOLS[protocol](), headers)
     openings = count()
 
     async def opened() -> None:
         tell(name, "reconnected" if next(openings) else "started", id="")
 
     async def refused(completion: Any) -> None:
-        tell(name, "answered", error=completion.error)
+        """Leave it to who called; a client without this function breaks off at an error."""
 
     client.on_open(opened)
     client.on_error(refused)
@@ -47,11 +51,17 @@ def hearer(name: str, target: str) -> Any:
     return hear
 
 
-async def call(name: str) -> None:
-    async def succeeded(completion: Any) -> None:
-        tell(name, "answered", error=None)
+async def invoke(name: str, method: str, arguments: list[Any]) -> None:
+    async def answered(completion: Any) -> None:
+        facts = {"result": completion.result, "error": completion.error}
+        tell(name, "answered", **{fact: value for fact, value in facts.items() if value is not None})
 
-    await clients[name].send("shout", [{"text": "hello"}], succeeded)
+    await clients[name].send(method, arguments, answered)
+
+
+async def send(name: str, method: str, arguments: list[Any]) -> None:
+    await clients[name].send(method, arguments)
+    tell(name, "sent")
 
 
 async def stop(name: str) -> None:
@@ -60,14 +70,17 @@ async def stop(name: str) -> None:
     tell(name, "stopped")
 
 
+COMMANDS: dict[str, Callable[..., Awaitable[None]]] = {"invoke": invoke, "send": send, "stop": stop}
+
+
 async def main() -> None:
     while line := await asyncio.to_thread(sys.stdin.readline):
         command = json.loads(line)
-        name = command["connection"]
-        if command["do"] == "start":
-            connections[name] = asyncio.create_task(start(name, command["url"], command["headers"]))
+        name, what = command.pop("connection"), command.pop("do")
+        if what == "start":
+            connections[name] = asyncio.create_task(start(name, **command))
         else:
-            await {"call": call, "stop": stop}[command["do"]](name)
+            await COMMANDS[what](name, **command)
     os._exit(0)  # whatever the client still waits for
 
 

@@ -9,8 +9,10 @@ from typing import Any
 
 from signalrcore.hub_connection_builder import HubConnectionBuilder
 from signalrcore.protocol.json_hub_protocol import JsonHubProtocol
+from signalrcore.protocol.messagepack_protocol import MessagePackHubProtocol
 
 TARGETS = ("news", "fence")
+PROTOCOLS = {"json": JsonHubProtocol, "messagepack": MessagePackHubProtocol}
 RETRY_DELAYS = [0.05] * 100  # seconds
 
 connections: dict[str, Any] = {}
@@ -22,12 +24,12 @@ def tell(connection: str, event: str, **facts: Any) -> None:
         print(json.dumps({"connection": connection, "event": event, **facts}), flush=True)
 
 
-def start(name: str, url: str, headers: dict[str, str]) -> None:
+def start(name: str, url: str, headers: dict[str, str], protocol: str = "json") -> None:
     """Connect once, and again whenever the connection is lost."""
     connection = (
         HubConnectionBuilder()
         .with_url(url, options={"headers": headers})
-        .with_hub_protocol(JsonHubProtocol())
+        .with_hub_protocol(PROTOCOLS[protocol]())
         .with_automatic_reconnect({"type": "interval", "intervals": RETRY_DELAYS})
         .build()
     )
@@ -45,8 +47,18 @@ def start(name: str, url: str, headers: dict[str, str]) -> None:
         tell(name, "failed", kind=type(error).__name__, error=str(error))
 
 
-def call(name: str) -> None:
-    connections[name].send("shout", [{"text": "hello"}], lambda _: tell(name, "answered", error=None))
+def invoke(name: str, method: str, arguments: list[Any]) -> None:
+    """Call a hub method; an error comes to `on_error`, which is one for all calls."""
+
+    def answered(completion: Any) -> None:
+        tell(name, "answered", **({} if completion.result is None else {"result": completion.result}))
+
+    connections[name].send(method, arguments, answered)
+
+
+def send(name: str, method: str, arguments: list[Any]) -> None:
+    connections[name].send(method, arguments)
+    tell(name, "sent")
 
 
 def stop(name: str) -> None:
@@ -55,11 +67,10 @@ def stop(name: str) -> None:
     tell(name, "stopped")
 
 
-COMMANDS: dict[str, Callable[..., None]] = {"start": start, "call": call, "stop": stop}
+COMMANDS: dict[str, Callable[..., None]] = {"start": start, "invoke": invoke, "send": send, "stop": stop}
 
 for line in sys.stdin:
     command = json.loads(line)
-    name = command["connection"]
-    arguments = (name, command["url"], command["headers"]) if command["do"] == "start" else (name,)
-    threading.Thread(target=COMMANDS[command["do"]], args=arguments, daemon=True).start()
+    function = COMMANDS[command.pop("do")]
+    threading.Thread(target=function, args=[command.pop("connection")], kwargs=command, daemon=True).start()
 os._exit(0)  # whatever the client still waits for

@@ -2,18 +2,32 @@
 import { createRequire } from "node:module";
 import { createInterface } from "node:readline";
 
-const { HttpTransportType, HubConnectionBuilder, LogLevel } = createRequire(import.meta.url)("@microsoft/signalr");
+const require = createRequire(import.meta.url);
+const { HttpTransportType, HubConnectionBuilder, LogLevel } = require("@microsoft/signalr");
+const { MessagePackHubProtocol } = require("@microsoft/signalr-protocol-msgpack");
 const TARGETS = ["news", "fence"];
 const RETRY_DELAYS = [0, 50, 100, 200, 400, 800, 1600, 3200]; // milliseconds
 
 const connections = new Map();
 
 const tell = (connection, event, facts = {}) =>
-  process.stdout.write(JSON.stringify({ connection, event, ...facts }) + "\n");
+  process.stdout.write(JSON.stringify({ connection, event, ...facts }, written) + "\n");
 
 const text = (error) => ({ error: error === undefined ? null : error.message });
 
-function build(name, { url, transport, headers, token, reconnect, stateful }) {
+// What JSON has no form for: dates and bytes, which are objects with one member of that name.
+function read(key, value) {
+  if (value?.date) return new Date(value.date);
+  return value?.bytes ? Uint8Array.from(value.bytes) : value;
+}
+
+function written(key, value) {
+  const original = this[key]; // its own toJSON was asked before
+  if (original instanceof Date) return { date: original.toISOString() };
+  return original instanceof Uint8Array ? { bytes: [...original] } : value;
+}
+
+function build(name, { url, transport, headers, token, reconnect, stateful, protocol }) {
   const options = {};
   if (transport) options.transport = HttpTransportType[transport];
   if (headers) options.headers = headers;
@@ -23,12 +37,22 @@ function build(name, { url, transport, headers, token, reconnect, stateful }) {
   else builder.withUrl(url);
   if (reconnect) builder.withAutomaticReconnect(RETRY_DELAYS);
   if (stateful) builder.withStatefulReconnect();
+  if (protocol === "messagepack") builder.withHubProtocol(new MessagePackHubProtocol());
   const connection = builder.build();
   for (const target of TARGETS) connection.on(target, (...args) => tell(name, "message", { target, arguments: args }));
+  connection.on("answer", (question) => `${question}? Yes.`);
   connection.onreconnecting((error) => tell(name, "reconnecting", text(error)));
   connection.onreconnected((id) => tell(name, "reconnected", { id }));
   connection.onclose((error) => tell(name, "closed", text(error)));
   return connection;
+}
+
+async function outcome(name, method, given) {
+  try {
+    return { result: await connections.get(name).invoke(method, ...given) };
+  } catch (error) {
+    return { error: error.message };
+  }
 }
 
 const commands = {
@@ -43,13 +67,24 @@ const commands = {
     }
   },
 
-  async call(name) {
-    try {
-      await connections.get(name).invoke("shout", { text: "hello" });
-      tell(name, "answered", { error: null });
-    } catch (error) {
-      tell(name, "answered", text(error));
-    }
+  async invoke(name, { method, arguments: given }) {
+    tell(name, "answered", await outcome(name, method, given));
+  },
+
+  // Many calls at once; in the order of their calls come the outcomes, and the order in which they came.
+  async invokeEach(name, { method, each }) {
+    const order = [];
+    const calls = each.map(async (given, index) => {
+      const answer = await outcome(name, method, given);
+      order.push(index);
+      return answer;
+    });
+    tell(name, "answered", { outcomes: await Promise.all(calls), order });
+  },
+
+  async send(name, { method, arguments: given }) {
+    await connections.get(name).send(method, ...given);
+    tell(name, "sent");
   },
 
   async stop(name) {
@@ -59,7 +94,7 @@ const commands = {
 };
 
 for await (const line of createInterface({ input: process.stdin })) {
-  const command = JSON.parse(line);
+  const command = JSON.parse(line, read);
   commands[command.do](command.connection, command); // several at once, as in a page
 }
 process.exit();

@@ -1,0 +1,95 @@
+"""(f) What one upstream invocation costs in the process, and (h) what more hubs and methods add to it."""
+
+import hmac
+from collections.abc import Callable
+
+import msgspec
+from flask import Flask, abort, request
+
+from benchmarks.apps import CONNECTION_STRING
+from benchmarks.measure import Bound, Row, take_turns
+from benchmarks.signing import ACCESS_KEY
+from benchmarks.wsgi import caller
+from flask_signalr import Invocation, Policy, SignalR, require_role
+from flask_signalr.upstream_signature import connection_signature
+
+SUBJECT = "upstream invocation"
+BARE = "bare JSON view: HMAC, role, JSON"
+
+CONNECTION_ID = "kx3n9kq2zW0aYs-JmXb6Tg"
+BODY = msgspec.json.encode({"type": 1, "invocationId": "0", "target": "add", "arguments": [20, 22]})
+MANY = 1000
+
+
+def run() -> list[Row]:
+    """Send the service's request to a hub method, and the very same to a bare view of the same app, by turns."""
+    app = create_app()
+    turns = take_turns({SUBJECT: calling(app), BARE: caller(app, "/bare", headers=headers("hub0"), body=BODY)})
+    return [turns.row(SUBJECT, BARE, Bound(at_most=1.3))]
+
+
+def run_sizes() -> list[Row]:
+    """Call the last of many hubs, and the last of many methods, by turns with the only one."""
+    hubs, methods, one = f"last of {MANY} hubs", f"last of {MANY} methods", "1 hub, 1 method"
+    turns = take_turns(
+        {
+            hubs: calling(create_app(hubs=MANY), f"hub{MANY - 1}"),
+            methods: calling(create_app(methods=MANY)),
+            one: calling(create_app()),
+        }
+    )
+    return [turns.row(hubs, one, Bound(at_most=1.05)), turns.row(methods, one, Bound(at_most=1.05))]
+
+
+def calling(app: Flask, hub: str = "hub0") -> Callable[[], None]:
+    """Return a function that invokes the method ``add`` of a hub."""
+    return caller(app, f"/{hub}/upstream/messages/add", headers=headers(hub), body=BODY)
+
+
+def create_app(hubs: int = 1, methods: int = 1) -> Flask:
+    """Return an app whose hubs have methods for staff; ``add`` is the last; beside them a bare view that adds."""
+    app = Flask("benchmarks")
+    app.config["SIGNALR_CONNECTION_STRING"] = CONNECTION_STRING
+    signalr = SignalR(app)
+    for number in range(hubs):
+        hub = signalr.hub(f"hub{number}", allow_anonymous=True, claims_filter=lambda principal: principal.claims)
+        for name in [*(f"add{number}" for number in range(1, methods)), "add"]:
+            hub.method(name, policy=Policy(require_role("staff")))(add)
+    app.post("/bare")(bare)
+    return app
+
+
+def add(invocation: Invocation, one: int, other: int) -> int:
+    return one + other
+
+
+def bare() -> dict[str, object]:
+    """Do what the hub does for an invocation, as one would write it by hand.
+
+    It verifies the HMAC of the connection id, looks for the role, reads the JSON, and returns JSON.
+    """
+    signed = request.headers["X-ASRS-Connection-Id"].encode()
+    signature = "sha256=" + hmac.digest(ACCESS_KEY.encode(), signed, "sha256").hex()
+    if not hmac.compare_digest(request.headers["X-ASRS-Signature"], signature):
+        abort(401)
+    if "role: staff" not in request.headers["X-ASRS-User-Claims"].split(", "):
+        abort(403)
+    message = request.get_json()
+    one, other = message["arguments"]
+    return {"type": 3, "invocationId": message["invocationId"], "result": one + other}
+
+
+def headers(hub: str) -> dict[str, str]:
+    """Return what the service sends with an invocation, in place of a browser's headers."""
+    return {
+        "User-Agent": "Microsoft.Azure.SignalR",
+        "Content-Type": "application/json",
+        "X-ASRS-Connection-Id": CONNECTION_ID,
+        "X-ASRS-Hub": hub,
+        "X-ASRS-Category": "messages",
+        "X-ASRS-Event": "add",
+        "X-ASRS-User-Id": "ada@example.org",
+        "X-ASRS-User-Claims": "asrs.s.uid: ada@example.org, name: Ada L, role: staff, lang: en",
+        "X-ASRS-Client-Query": f"?hub={hub}&room=1&id=kx3n9kq2zW0aYs",
+        "X-ASRS-Signature": connection_signature(ACCESS_KEY.encode(), CONNECTION_ID),
+    }

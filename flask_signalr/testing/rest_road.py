@@ -1,0 +1,65 @@
+"""The road from an app under test to the service: the REST API without sockets."""
+
+from collections.abc import Callable, Sequence
+from urllib.parse import urlsplit
+
+from flask_signalr.emulator.rest_api import RestApi
+from flask_signalr.emulator.rest_request import RestRequest
+from flask_signalr.emulator.rest_response import PendingResult, RestResponse
+from flask_signalr.emulator.settings import EmulatorSettings
+from flask_signalr.emulator.tokens import TokenCheck
+from flask_signalr.endpoints import ServiceEndpoint
+from flask_signalr.rest.exchange import ServiceRequest, ServiceResponse
+from flask_signalr.testing.exchange import Exchange
+
+
+class RestRoad:
+    """A transport of the app's service client that ends at the emulated service.
+
+    Args:
+        exchange: The service.
+        endpoints: The service endpoints of the app; all of them are this one service.
+        settings: The service's settings.
+        clock: Returns the time in Unix seconds, for tokens.
+    """
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        endpoints: Sequence[ServiceEndpoint],
+        settings: EmulatorSettings,
+        clock: Callable[[], float],
+    ) -> None:
+        self._exchange = exchange
+        self._endpoints = endpoints
+        self._settings = settings
+        self._clock = clock
+
+    def __call__(self, request: ServiceRequest) -> ServiceResponse:
+        """Return the service's answer; what it sends to clients has arrived."""
+        call = RestRequest.to_url(request.method, request.url, request.headers, request.body or b"")
+        check = token_check(self._endpoint(request.url))
+        answer = self._exchange.step(
+            lambda service, now: RestApi(service, check, self._settings).answer(call, now, self._clock())
+        )
+        response = self._awaited(answer) if isinstance(answer, PendingResult) else answer
+        self._exchange.settle()
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        return ServiceResponse(response.status, headers, response.body)
+
+    def _awaited(self, pending: PendingResult) -> RestResponse:
+        """Return the answer that a client gives; its handler runs here."""
+        self._exchange.settle()
+        self._exchange.wait_for(lambda: pending.response is not None, pending.within)
+        return pending.response or self._exchange.step(lambda *_: pending.give_up())
+
+    def _endpoint(self, url: str) -> ServiceEndpoint:
+        host = urlsplit(url).netloc
+        return next(each for each in self._endpoints if urlsplit(each.server_base_url).netloc == host)
+
+
+def token_check(endpoint: ServiceEndpoint) -> TokenCheck:
+    """Return the check that one endpoint of a service makes."""
+    host = urlsplit(endpoint.audience_base_url).hostname or ""
+    keys = () if endpoint.access_key is None else (endpoint.access_key,)
+    return TokenCheck(keys, frozenset({host}), urlsplit(endpoint.url).port)

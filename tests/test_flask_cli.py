@@ -1,0 +1,111 @@
+"""``flask signalr hubs``: what it shows to whoever has to tell the service."""
+
+from typing import Any
+
+import pytest
+from flask import Blueprint, Flask
+
+from flask_signalr import CookieAuth, Invocation, Policy, SignalR, everything, require_authenticated, require_role
+from tests.apps import ACCESS_KEY, create_app
+
+
+def declared() -> SignalR:
+    signalr = SignalR(claims_filter=everything)
+    chat = signalr.hub("Chat", auth=[CookieAuth()], policy=Policy(require_authenticated))
+    signalr.hub("news", allow_anonymous=True)
+
+    @chat.on_connected
+    def joined(invocation: Invocation) -> None: ...
+
+    @chat.method("ban", policy=Policy(require_role("admin")))
+    def ban(invocation: Invocation, user_id: str) -> None: ...
+
+    @chat.method("say")
+    def say(invocation: Invocation, text: str) -> None: ...
+
+    return signalr
+
+
+def shown(app: Flask, *arguments: str) -> str:
+    result = app.test_cli_runner().invoke(args=["signalr", *(arguments or ["hubs"])])
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def test_hubs_methods_and_policies_are_shown() -> None:
+    lines = [" ".join(line.split()) for line in shown(create_app(declared())).splitlines()]
+
+    for line in (
+        "Chat (at the service: chat)",
+        "sign-in CookieAuth",
+        "policy Policy(require_authenticated)",
+        "event on_connected: declared.<locals>.joined",
+        "method ban: Policy(require_role('admin'))",
+        "method say: everybody connected",
+        "sign-in none; guests may connect",
+        "method (none)",
+        "Hub pattern chat,news",
+        "Accepted with: signature by one of 1 keys",
+    ):
+        assert line in lines
+
+
+@pytest.mark.parametrize(
+    ("mount", "config", "template"),
+    [
+        ({}, {}, "https://<your app>/{hub}/upstream/{category}/{event}"),
+        ({"url_prefix": "/rt"}, {}, "https://<your app>/rt/{hub}/upstream/{category}/{event}"),
+        ({"subdomain": "rt"}, {}, "https://rt.<your app>/{hub}/upstream/{category}/{event}"),
+        ({}, {"APPLICATION_ROOT": "/app/"}, "https://<your app>/app/{hub}/upstream/{category}/{event}"),
+    ],
+    ids=["root", "prefix", "subdomain", "application root"],
+)
+def test_the_url_template_is_ready_to_paste(mount: dict[str, Any], config: dict[str, Any], template: str) -> None:
+    app = create_app(**config)
+    declared().init_app(app, **mount)
+
+    assert f"  URL template      {template}\n" in shown(app)
+
+
+def test_a_nested_blueprint_is_found() -> None:
+    signalr, app = declared(), create_app()
+    api = Blueprint("api", __name__, url_prefix="/api")
+    api.register_blueprint(signalr.blueprint)
+    app.register_blueprint(api)
+    signalr.init_app(app, url_prefix="/also")
+
+    output = shown(app)
+
+    assert "https://<your app>/api/{hub}/upstream/" in output
+    assert "https://<your app>/also/{hub}/upstream/" in output
+
+
+def test_the_applications_name_stands_in_the_pattern() -> None:
+    assert "Hub pattern       app_chat,app_news\n" in shown(create_app(declared(), SIGNALR_APPLICATION_NAME="App"))
+
+
+def test_the_token_that_is_demanded_is_shown() -> None:
+    token = {"ISSUER": "https://login.example/", "AUDIENCE": "api://chat", "APP_ID": "an-app"}
+
+    output = shown(create_app(declared(), **{f"SIGNALR_UPSTREAM_{name}": value for name, value in token.items()}))
+
+    assert "and token of the application an-app" in output
+
+
+def test_no_key_is_shown() -> None:
+    output = shown(create_app(declared(), SIGNALR_SECONDARY_KEYS="the-other-key"))
+
+    assert ACCESS_KEY not in output
+    assert "the-other-key" not in output
+
+
+def test_an_app_without_hubs_is_told_how_to_declare_one() -> None:
+    assert 'signalr.hub("chat")' in shown(create_app(SignalR()))
+
+
+def test_help_teaches() -> None:
+    app = create_app(declared())
+
+    assert "Serverless" in shown(app, "hubs", "--help")
+    assert "{hub}/upstream/{category}/{event}" in shown(app, "hubs", "--help")
+    assert "hubs" in shown(app, "--help")

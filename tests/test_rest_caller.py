@@ -1,0 +1,170 @@
+"""Calls at several endpoints, and several calls at a time."""
+
+import os
+import threading
+
+import pytest
+
+from flask_signalr import (
+    RecipientNotFound,
+    ServiceCallsFailed,
+    ServiceError,
+    ServiceRequest,
+    ServiceResponse,
+    ServiceUnreachable,
+)
+from flask_signalr.rest.caller import CONCURRENT_CALLS, side_by_side
+from tests.recorded_service import ABSENT, BROKEN, DONE, EAST, WEST, RecordedService, by_host
+from tests.rest_hub import call, live_hub, received
+
+
+async def test_a_message_reaches_the_clients_of_all_endpoints() -> None:
+    async with live_hub(2) as hub, await hub.connect("ada", at=0) as ada, await hub.connect("bob", at=1) as bob:
+        await call(hub.clients.all.send, "news")
+        await call(hub.clients.user("bob").send, "private")
+
+        assert (await received(ada))["target"] == "news"
+        assert [(await received(bob))["target"] for _ in range(2)] == ["news", "private"]
+
+
+async def test_a_group_has_members_at_all_endpoints() -> None:
+    async with live_hub(2) as hub, await hub.connect("ada", at=0), await hub.connect("bob", at=1):
+        group, ada, bob = hub.clients.group("lobby"), hub.connection_id("ada", 0), hub.connection_id("bob", 1)
+
+        await call(group.add, ada)
+        await call(group.add, bob)
+
+        listed = [member.connection_id for member in await call(lambda: list(group.connections()))]
+        assert listed == [ada, bob]
+        assert len(await call(lambda: list(group.connections(top=1)))) == 1
+        assert await call(hub.clients.client(bob).exists)
+        assert not await call(hub.clients.client("gone").exists)
+
+
+@pytest.mark.parametrize(("east", "west"), [(DONE, ABSENT), (ABSENT, DONE), (DONE, BROKEN), (BROKEN, DONE)])
+def test_what_one_endpoint_has_exists(east: ServiceResponse, west: ServiceResponse) -> None:
+    service = RecordedService(by_host(east=east, west=west))
+
+    assert service.hub(EAST, WEST).client("c").exists()
+
+
+def test_what_no_endpoint_has_does_not_exist() -> None:
+    assert not RecordedService(lambda request: ABSENT).hub(EAST, WEST).client("c").exists()
+
+
+def test_nothing_is_said_to_be_absent_before_all_were_asked() -> None:
+    """Presence would forget the clients of an endpoint that is down for a moment."""
+    service = RecordedService(by_host(east=ABSENT, west=BROKEN))
+
+    with pytest.raises(ServiceError, match="connection 'c' at west"):
+        service.hub(EAST, WEST).client("c").exists()
+
+
+@pytest.mark.parametrize("other", [ABSENT, BROKEN])
+def test_a_result_comes_from_the_endpoint_that_has_the_client(other: ServiceResponse) -> None:
+    service = RecordedService(by_host(east=other, west=ServiceResponse(200, {}, b'{"result": 7}')))
+
+    assert service.hub(EAST, WEST).client("c").invoke("where") == 7
+
+
+def test_a_client_that_no_endpoint_has_is_not_found() -> None:
+    with pytest.raises(RecipientNotFound):
+        RecordedService(lambda request: ABSENT).hub(EAST, WEST).client("c").invoke("where")
+
+
+def test_a_client_may_be_where_no_answer_came_from() -> None:
+    service = RecordedService(by_host(east=ABSENT, west=BROKEN))
+
+    with pytest.raises(ServiceError, match="its logs say why") as failure:
+        service.hub(EAST, WEST).client("c").invoke("where")
+
+    assert not isinstance(failure.value, RecipientNotFound)
+
+
+def test_one_endpoints_failure_does_not_keep_the_others_from_their_message() -> None:
+    service = RecordedService(by_host(east=BROKEN, west=DONE))
+
+    with pytest.raises(ServiceCallsFailed, match="1 of 2 calls failed: everyone at east") as failure:
+        service.hub(EAST, WEST).all.send("news")
+
+    assert len(service.requests) == 2
+    assert failure.value.status == 500
+
+
+def test_one_users_failure_does_not_keep_the_others_from_their_message() -> None:
+    def answer(request: ServiceRequest) -> ServiceResponse:
+        if "/users/u3/" in request.url:
+            raise ServiceUnreachable("no answer", method=request.method, path="/")
+        return BROKEN if "/users/u7/" in request.url else DONE
+
+    service = RecordedService(answer)
+
+    with pytest.raises(ServiceCallsFailed) as failure:
+        service.hub().users(*(f"u{number}" for number in range(20))).send("news")
+
+    assert len(service.requests) == 20
+    assert set(failure.value.failures) == {"user 'u3'", "user 'u7'"}
+    assert isinstance(failure.value.failures["user 'u3'"], ServiceUnreachable)
+
+
+def test_a_single_failure_is_raised_as_it_is() -> None:
+    with pytest.raises(ServiceError) as failure:
+        RecordedService(lambda request: BROKEN).hub().user("ada").send("news")
+
+    assert type(failure.value) is ServiceError
+
+
+def test_a_fan_out_is_concurrent_and_bounded() -> None:
+    """All threads are at work when the barrier opens; one more would be too many."""
+    barrier, lock = threading.Barrier(CONCURRENT_CALLS), threading.Lock()
+    at_work, most = 0, 0
+
+    def answer(request: ServiceRequest) -> ServiceResponse:
+        nonlocal at_work, most
+        with lock:
+            at_work += 1
+            most = max(most, at_work)
+        barrier.wait(60)
+        with lock:
+            at_work -= 1
+        return DONE
+
+    RecordedService(answer).hub().groups(*(f"g{number}" for number in range(3 * CONCURRENT_CALLS))).send("news")
+
+    assert most <= CONCURRENT_CALLS
+
+
+def test_whoever_is_named_twice_is_told_once() -> None:
+    service = RecordedService()
+
+    service.hub().users("ada", "ada").send("news")
+
+    assert len(service.requests) == 1
+
+
+def test_to_nobody_nothing_is_sent() -> None:
+    service = RecordedService()
+
+    service.hub().users().send("news")
+
+    assert not service.requests
+
+
+def test_an_error_that_is_not_the_services_is_not_hidden() -> None:
+    with pytest.raises(ZeroDivisionError):
+        side_by_side(lambda number: 1 // number, [1, 0, 2])
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_a_forked_process_has_its_own_threads() -> None:
+    """The parent's do not exist in it: a fan-out would wait for them forever."""
+    hub = RecordedService().hub()
+    hub.users("ada", "bob").send("news")
+    child = os.fork()
+    if child == 0:
+        hub.users("ada", "bob").send("news")
+        os._exit(0)
+    _, status = os.waitpid(child, 0)
+
+    assert os.waitstatus_to_exitcode(status) == 0

@@ -11,18 +11,22 @@ from typing import NoReturn
 
 from demo.app import create_app
 from demo.kdc import KdcFailed
-from demo.servers import ServerFailed, WebServer, free_port, start_emulator
+from demo.servers import ServerFailed, WebServer, free_port, send_upstream, start_emulator
 from demo.users import DEMO_PASSWORD, USERS
 from demo.windows import HOST, running_intranet
 from flask_signalr import ServiceEndpoint, SignalRError
+from flask_signalr.emulator import Emulator
 
 CONNECTION_STRING = "FLASK_SIGNALR_CONNECTION_STRING"
+
+UPSTREAM = "to be set there: https://<where it reaches this app>/{hub}/upstream/{category}/{event}"
 
 EPILOG = f"""\
 environment:
   {CONNECTION_STRING}
       The connection string of a SignalR service (the Azure portal shows it under Settings, Keys).
-      With it the chat runs through that service, and no emulator is started.
+      With it the chat runs through that service, and no emulator is started. What the page calls
+      comes from there: set the service's upstream to where it reaches this app.
   FLASK_…
       Any other key of the app, such as FLASK_SIGNALR_ACCESS_TOKEN_LIFETIME=60.
 
@@ -50,6 +54,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace, running: ExitStack) -> int:
     connection_string = os.environ.get(CONNECTION_STRING)
+    emulator: Emulator | None = None
     if connection_string:
         create_app()  # a mistake in the configuration is told here, without a traceback
         service = f"{ServiceEndpoint.parse(connection_string).origin} (from {CONNECTION_STRING})"
@@ -60,6 +65,8 @@ def _run(options: argparse.Namespace, running: ExitStack) -> int:
         create_app({"SIGNALR_CONNECTION_STRING": connection_string})
         service = f"{emulator.url} (the emulator{_instead_of(options.emulator_port, emulator.port)})"
     port = free_port(options.host, options.port)
+    if emulator is not None:
+        send_upstream(emulator, f"http://{options.host}:{port}")
     environment = {CONNECTION_STRING: connection_string}
     url = f"http://{HOST if options.windows else options.host}:{port}/"
     instructions: tuple[str, ...] = ()
@@ -75,6 +82,7 @@ def _run(options: argparse.Namespace, running: ExitStack) -> int:
         f"  Open      {url}{_instead_of(options.port, port, ' (', ')')}",
         f"  Users     {', '.join(USERS)}; each with the password {DEMO_PASSWORD}",
         f"  SignalR   {service}",
+        *(["  Upstream  " + UPSTREAM] if emulator is None else []),
         *(["  Beware    everybody in this network can sign in: the password is public"] if is_shared else []),
         "  Stop      Ctrl-C",
         "",

@@ -1,4 +1,4 @@
-"""The demo's app: a page, the ways to sign in, a hub, and a route that sends."""
+"""The demo's app: a page, the ways to sign in, and a hub."""
 
 import secrets
 from collections.abc import Mapping, Sequence
@@ -8,11 +8,14 @@ from typing import Any
 from flask import Flask, Response, current_app, render_template, send_from_directory
 from flask_login import LoginManager
 
-from demo import messages, sign_in
+from demo import sign_in
+from demo.chat import declare_chat
 from demo.requests import add_security_headers, answer_errors
 from demo.users import DEMO_PASSWORD, USERS
 from flask_signalr import AuthScheme, CookieAuth, SignalR, by_email, only
 from flask_signalr.config import Settings
+
+NODE_MODULES = Path(__file__).parent / "node_modules/@microsoft"
 
 DEFAULTS: Mapping[str, Any] = {
     "SESSION_COOKIE_NAME": "flask_signalr_demo",  # cookies know no ports: other apps of this host have theirs
@@ -23,7 +26,8 @@ DEFAULTS: Mapping[str, Any] = {
     "TRUSTED_HOSTS": ["localhost", "127.0.0.1"],  # a name that is rebound to this machine is another host
     "DEMO_TOKEN_LIFETIME": 600,
     "DEMO_WINDOWS": False,
-    "DEMO_CLIENT": str(Path(__file__).parent / "node_modules/@microsoft/signalr/dist/browser/signalr.min.js"),
+    "DEMO_CLIENT": str(NODE_MODULES / "signalr/dist/browser/signalr.min.js"),
+    "DEMO_MESSAGEPACK": str(NODE_MODULES / "signalr-protocol-msgpack/dist/browser/signalr-protocol-msgpack.min.js"),
 }
 
 
@@ -34,10 +38,10 @@ def create_app(config: Mapping[str, Any] | None = None, schemes: Sequence[AuthSc
 
     Args:
         config: Keys of Flask and ``SIGNALR_*``; ``DEMO_TOKEN_LIFETIME`` (seconds) and ``DEMO_TOKEN_KEY`` of the bearer
-            tokens; ``DEMO_CLIENT``, the file of the official client; ``DEMO_WINDOWS``, whether whoever is signed on to
-            the intranet may connect, too. They win over environment variables with the prefix ``FLASK_``, and these
-            over the defaults.
-        schemes: Who may connect and send; by default whoever signed in, by cookie or for a token.
+            tokens; ``DEMO_CLIENT`` and ``DEMO_MESSAGEPACK``, the files of the official client and of its MessagePack;
+            ``DEMO_WINDOWS``, whether whoever is signed on to the intranet may connect, too. They win over environment
+            variables with the prefix ``FLASK_``, and these over the defaults.
+        schemes: Who may connect; by default whoever signed in, by cookie or for a token.
 
     Raises:
         ConfigurationError: A ``SIGNALR_*`` key is missing or malformed.
@@ -54,13 +58,13 @@ def create_app(config: Mapping[str, Any] | None = None, schemes: Sequence[AuthSc
         *([sign_in.windows_auth()] if app.config["DEMO_WINDOWS"] else []),
     ]
     signalr = SignalR(app, auth=schemes, user_id_provider=by_email, claims_filter=only("role", "name", "realm"))
-    signalr.hub("chat")
+    declare_chat(signalr)
 
     settings = Settings.from_config(app.config)
     app.register_blueprint(sign_in.blueprint)
-    app.register_blueprint(messages.create_blueprint(schemes, settings, "chat"))
     app.add_url_rule("/", view_func=page)
     app.add_url_rule("/signalr.min.js", view_func=signalr_client)
+    app.add_url_rule("/signalr-protocol-msgpack.min.js", view_func=messagepack_client)
     answer_errors(app)
     add_security_headers(app, settings.endpoints)
     return app
@@ -68,10 +72,10 @@ def create_app(config: Mapping[str, Any] | None = None, schemes: Sequence[AuthSc
 
 def page() -> str:
     """Return the page; without the client it says how to get it."""
-    has_client = Path(current_app.config["DEMO_CLIENT"]).is_file()
+    files = (current_app.config["DEMO_CLIENT"], current_app.config["DEMO_MESSAGEPACK"])
     return render_template(
         "page.html",
-        has_client=has_client,
+        has_client=all(Path(file).is_file() for file in files),
         has_windows=current_app.config["DEMO_WINDOWS"],
         users=USERS.values(),
         password=DEMO_PASSWORD,
@@ -80,5 +84,14 @@ def page() -> str:
 
 def signalr_client() -> Response:
     """Return the official client, as npm installed it."""
-    client = Path(current_app.config["DEMO_CLIENT"])
-    return send_from_directory(client.parent, client.name)
+    return _file("DEMO_CLIENT")
+
+
+def messagepack_client() -> Response:
+    """Return what teaches the official client MessagePack, as npm installed it."""
+    return _file("DEMO_MESSAGEPACK")
+
+
+def _file(key: str) -> Response:
+    file = Path(current_app.config[key])
+    return send_from_directory(file.parent, file.name)

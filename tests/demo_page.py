@@ -1,5 +1,6 @@
 """The demo's page as its visitors use it, in a real browser."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -42,18 +43,19 @@ class Browsing:
 
 def sign_in(page: Page, name: str, method: str = "Cookie session") -> None:
     page.get_by_label(method).check()
-    page.get_by_role("button", name=name).click()
+    page.get_by_role("button", name=re.compile(rf"^{name}\b")).click()
     page.get_by_role("button", name="Sign in").click()
     expect(page.get_by_role("button", name="Sign out")).to_be_visible()
 
 
-def press_connect(page: Page, transport: str = "Automatic") -> None:
+def press_connect(page: Page, transport: str = "Automatic", protocol: str = "JSON") -> None:
     page.get_by_label("Transport").select_option(label=transport)
+    page.get_by_label("Protocol").select_option(label=protocol)
     page.get_by_role("button", name="Connect", exact=True).click()
 
 
-def connect(page: Page, transport: str = "Automatic") -> None:
-    press_connect(page, transport)
+def connect(page: Page, transport: str = "Automatic", protocol: str = "JSON") -> None:
+    press_connect(page, transport, protocol)
     expect(page.get_by_role("status")).to_have_text("Connected")
 
 
@@ -65,6 +67,32 @@ def send(page: Page, text: str, to: str | None = None) -> None:
         page.get_by_label("To one user id").fill(to)
         page.get_by_label("Text").fill(text)
         page.get_by_role("button", name="Send to this user").click()
+
+
+def join(page: Page, room: str) -> None:
+    page.get_by_label("Room", exact=True).fill(room)
+    page.get_by_role("button", name="Join", exact=True).click()
+
+
+def send_to_room(page: Page, text: str) -> None:
+    """To the room that was joined last."""
+    page.get_by_label("Message", exact=True).fill(text)
+    page.get_by_role("button", name="Send to this room").click()
+
+
+def moderate(page: Page, action: str, user_id: str) -> None:
+    page.get_by_label("User", exact=True).fill(user_id)
+    page.get_by_role("button", name=action, exact=True).click()
+
+
+def online(page: Page) -> Locator:
+    """The user ids that the page says are online, in their order."""
+    return page.locator("#online button")
+
+
+def rooms(page: Page) -> Locator:
+    """The rooms that the page says its user is in, with their members."""
+    return page.get_by_role("list", name="Rooms that you are in").get_by_role("listitem")
 
 
 def texts(page: Page) -> Locator:

@@ -1,5 +1,6 @@
 """The demo as the command that somebody types: started, configured and stopped in a process of its own."""
 
+import json
 import os
 import signal
 from contextlib import ExitStack
@@ -12,9 +13,11 @@ import urllib3
 from tests.demo_process import CONNECTION_STRING, is_refused, started
 from tests.demo_site import taken_port
 from tests.live import LONGEST_WAIT, live_emulator
+from tests.upstream_calls import headers_of, signed
 
 KEY = "a-key-that-only-tests-use-0123456789-abcdefg"
 SERVICE = "https://chat.service.example"
+CALL = {"type": 1, "invocationId": "1", "target": "sendToAll", "arguments": ["hello"]}
 
 
 def test_one_command_starts_page_and_service_and_ctrl_c_ends_both() -> None:
@@ -88,18 +91,49 @@ def test_a_user_of_the_demo_negotiates_at_the_app_and_then_at_the_service() -> N
     assert admitted.json()["connectionId"]
 
 
+def test_what_a_client_calls_reaches_the_app_through_its_own_service() -> None:
+    """By long polling, which needs no client library."""
+    with started("--port", "0", "--emulator-port", "0") as demo:
+        access = demo.call("POST", "/chat/negotiate?negotiateVersion=1", Cookie=demo.sign_in("ada")).json()
+        token = {"Authorization": f"Bearer {access['accessToken']}"}
+
+        def ask(method: str, path: str, *messages: object) -> bytes:
+            body = b"".join(json.dumps(message).encode() + b"\x1e" for message in messages)
+            url = f"{demo.service_url}/client/{path}"
+            return urllib3.request(method, url, headers=token, body=body, timeout=LONGEST_WAIT, retries=False).data
+
+        negotiated = json.loads(ask("POST", "negotiate?negotiateVersion=1&hub=chat"))
+        connection = f"?hub=chat&id={negotiated['connectionToken']}"
+        ask("GET", connection)
+        ask("POST", connection, {"protocol": "json", "version": 1}, CALL)
+        heard = ask("GET", connection)
+        while b'"type":3' not in heard:
+            more = ask("GET", connection)
+            assert more, heard
+            heard += more
+
+    messages = [json.loads(text) for text in heard.split(b"\x1e") if text]
+    assert {"type": 3, "invocationId": "1"} in messages
+    assert ["newMessage", "ada@example.org", "hello", None] in [
+        [message["target"], *message["arguments"]] for message in messages if message.get("type") == 1
+    ]
+
+
 def test_a_connection_string_in_the_environment_is_used_in_place_of_the_emulator() -> None:
     """It says so, and never shows the key."""
     with live_emulator() as elsewhere, started("--port", "0", connection_string=elsewhere.connection_string) as demo:
         cookie = demo.sign_in("ada")
 
         access = demo.call("POST", "/chat/negotiate", Cookie=cookie).json()
-        sent = demo.call("POST", "/api/messages", {"text": "hello"}, Cookie=cookie)
+        headers = headers_of("messages", "sendToAll", signature=signed(key=elsewhere.settings.access_keys[0]))
+        sent = demo.call("POST", "/chat/upstream/messages/sendToAll", CALL, **headers)
         demo.process.terminate()
         output = demo.printed + demo.rest_of_output()
 
     assert access["url"] == f"{elsewhere.url}/client/?hub=chat"
-    assert sent.status == 202
+    assert sent.status == 200
+    assert "error" not in json.loads(sent.data[:-1])  # the service delivered it
+    assert "to be set there: https://" in output
     assert f"{elsewhere.url} (from {CONNECTION_STRING})" in output
     assert "emulator" not in output
     assert elsewhere.settings.access_keys[0] not in output

@@ -8,10 +8,9 @@ export class Refusal extends Error {
   }
 }
 
-export async function call(method, path, { body, bearer } = {}) {
+export async function call(method, path, { body } = {}) {
   const headers = { Accept: "application/json" };
   if (body !== undefined) headers["Content-Type"] = "application/json";
-  if (bearer) headers.Authorization = `Bearer ${bearer}`;
   let response;
   try {
     response = await fetch(path, { method, headers, body: body && JSON.stringify(body) });

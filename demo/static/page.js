@@ -2,6 +2,9 @@
 
 import { call } from "./api.js";
 import { Chat } from "./chat.js";
+import { at, onSubmit } from "./forms.js";
+import { forgetModeration, moderateBy, showOnline } from "./people.js";
+import { Rooms } from "./rooms.js";
 import { decodeToken, element, showToken } from "./token.js";
 
 const STATES = {
@@ -11,20 +14,31 @@ const STATES = {
   reconnecting: "Connection lost, reconnecting…",
 };
 const TRANSPORTS = { WebSockets: "WebSockets", ServerSentEvents: "Server-Sent Events", LongPolling: "Long polling" };
+const PROTOCOLS = { json: "JSON", messagepack: "MessagePack" };
 const REFUSED_BY = { app: "The app refused", service: "The SignalR service refused" };
 const KEPT_MESSAGES = 200;
 
-const at = (id) => document.getElementById(id);
 const HAS_WINDOWS = at("stranger").hasAttribute("data-windows");
 let bearerToken = null; // in this page's memory only: gone with the page
 let userId = null;
 
 const chat = new Chat(
-  { state: showState, token: showServiceToken, transport: showTransport, message: showMessage },
+  {
+    state: showState,
+    token: showServiceToken,
+    transport: showTransport,
+    message: (from, text, to) => showMessage(from, text, to === null ? "to everyone" : `to ${named(to)}`),
+    roomMessage: (room, from, text) => showMessage(from, text, `in ${room}`),
+    members: (room, userIds) => rooms.show(room, userIds),
+    online: showOnline,
+  },
   // A browser answers the intranet's challenge only if the page sets no Authorization header. With an empty token the
   // client sets none; without one it would send the service token of the lost connection when it connects again.
   () => bearerToken ?? (HAS_WINDOWS ? "" : null),
 );
+
+const invoke = (method, ...args) => chat.invoke(method, ...args);
+const rooms = new Rooms(invoke);
 
 // Who you are
 
@@ -73,12 +87,12 @@ function showBearerToken() {
 
 async function connect(form) {
   hideRefusal();
-  const transport = form.elements.transport.value;
+  const { transport, protocol } = Object.fromEntries(new FormData(form));
   try {
-    await chat.connect(transport).catch((error) => {
+    await chat.connect(transport, protocol).catch((error) => {
       // Chromium on Linux does not answer the very first challenge that a new profile meets, only all later ones.
       if (!(HAS_WINDOWS && error.by === "app" && error.status === 401)) throw error;
-      return chat.connect(transport);
+      return chat.connect(transport, protocol);
     });
   } catch (error) {
     showRefusal(error);
@@ -91,11 +105,23 @@ function showState(state, detail) {
   const connected = state === "connected";
   const idle = state === "disconnected";
   at("facts").hidden = !connected;
-  at("connect").elements.transport.disabled = !idle;
+  for (const choice of at("connect").querySelectorAll("select")) choice.disabled = !idle;
   at("connect").querySelector("[type=submit]").hidden = !idle;
   at("disconnect").hidden = idle;
-  if (connected) at("connection-id").textContent = detail;
+  if (connected) showConnected(detail);
+  if (idle) {
+    rooms.forget();
+    showOnline([]);
+    forgetModeration();
+  }
   if (idle && detail) showRefusal(detail);
+}
+
+function showConnected(connectionId) {
+  at("connection-id").textContent = connectionId;
+  at("protocol-in-use").textContent = PROTOCOLS[at("connect").elements.protocol.value];
+  invoke("online").catch(() => {}); // a connection that broke meanwhile: the next one asks again
+  rooms.joinAgain();
 }
 
 function showTransport(name) {
@@ -120,7 +146,8 @@ function showFact(id, value) {
 }
 
 function showRefusal(error) {
-  at("refusal-title").textContent = error.status ? `${REFUSED_BY[error.by]} (${error.status}):` : "The connection failed:";
+  const title = error.by === "closed" ? "The connection was closed:" : "The connection failed:";
+  at("refusal-title").textContent = error.status ? `${REFUSED_BY[error.by]} (${error.status}):` : title;
   at("refusal-reason").textContent = error.message;
   at("refusal").hidden = false;
 }
@@ -131,10 +158,14 @@ function hideRefusal() {
 
 // Messages
 
-function showMessage(from, text, to) {
+function named(user) {
+  return user === userId ? "you" : user;
+}
+
+function showMessage(from, text, where) {
   const item = element("li", from === userId ? "own" : "");
   const head = element("p", "muted");
-  head.append(element("strong", "", from === userId ? "you" : from), ` to ${to === null ? "everyone" : to === userId ? "you" : to}`);
+  head.append(element("strong", "", named(from)), ` ${where}`);
   head.append(element("time", "", new Date().toLocaleTimeString()));
   item.append(head, element("p", "text", text));
   const list = at("messages");
@@ -146,35 +177,18 @@ function showMessage(from, text, to) {
 
 async function send(form) {
   const { text, to } = Object.fromEntries(new FormData(form));
-  await call("POST", "/api/messages", { body: to === undefined ? { text } : { text, to }, bearer: bearerToken });
+  await (to === undefined ? invoke("sendToAll", text) : invoke("sendToUser", to, text));
   form.elements.text.value = "";
   form.elements.text.focus();
 }
 
 // Wiring
 
-function onSubmit(id, action) {
-  const form = at(id);
-  form.addEventListener("submit", async (event) => {
-    event.preventDefault();
-    const button = form.querySelector("[type=submit]");
-    const problem = form.querySelector("[data-problem]");
-    if (problem) problem.textContent = "";
-    button.disabled = true;
-    try {
-      await action(form);
-    } catch (error) {
-      problem.textContent = error.message;
-    } finally {
-      button.disabled = false;
-    }
-  });
-}
-
 onSubmit("sign-in", signIn);
 onSubmit("connect", connect);
 onSubmit("send-all", send);
 onSubmit("send-user", send);
+moderateBy(invoke);
 at("sign-out").addEventListener("click", () => signOut().catch(showRefusal));
 at("disconnect").addEventListener("click", () => chat.disconnect());
 for (const chip of document.querySelectorAll("[data-user]")) {

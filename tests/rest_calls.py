@@ -7,9 +7,9 @@ import msgspec
 
 from flask_signalr.emulator.connections import ClientTransport, Connection
 from flask_signalr.emulator.names import hub_name
-from flask_signalr.emulator.rest_api import RestApi
-from flask_signalr.emulator.rest_request import RestRequest
-from flask_signalr.emulator.rest_response import PendingResult, RestResponse
+from flask_signalr.emulator.rest.api import RestApi
+from flask_signalr.emulator.rest.request import RestRequest
+from flask_signalr.emulator.rest.response import PendingResult, RestResponse
 from flask_signalr.emulator.service import Service
 from flask_signalr.emulator.settings import EmulatorSettings
 from flask_signalr.emulator.tokens import ClientIdentity, TokenCheck

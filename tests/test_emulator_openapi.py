@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from flask_signalr.emulator import Emulator, EmulatorSettings
 from flask_signalr.emulator.openapi import openapi_document
-from flask_signalr.emulator.rest_routes import ROUTES, Route
+from flask_signalr.emulator.rest.routes import ROUTES, Route
 from flask_signalr.hub_protocols import HUB_PROTOCOLS
 from flask_signalr.messages import InvocationMessage
 from flask_signalr.tokens import SigningKey, sign_access_token

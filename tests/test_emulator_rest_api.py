@@ -6,7 +6,7 @@ from dataclasses import replace
 import msgspec
 import pytest
 
-from flask_signalr.emulator.rest_request import RestRequest
+from flask_signalr.emulator.rest.request import RestRequest
 from flask_signalr.messages import InvocationMessage
 from tests.emulated import NOW
 from tests.rest_calls import Rest, code_of, content_of, heard

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flask_signalr.emulator.rest_bodies import FRAMED, JSON, MESSAGEPACK, read_framed, read_message, read_value
-from flask_signalr.emulator.rest_request import RestRequest
+from flask_signalr.emulator.rest.bodies import FRAMED, JSON, MESSAGEPACK, read_framed, read_message, read_value
+from flask_signalr.emulator.rest.request import RestRequest
 from flask_signalr.errors import BadRequest, ProtocolError, UnsupportedMediaType
 from flask_signalr.hub_protocols import HUB_PROTOCOLS
 from flask_signalr.json_protocol import JsonHubProtocol

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flask_signalr.emulator.rest_filter import DEEPEST_FILTER, LONGEST_FILTER, Subject, parse_filter
+from flask_signalr.emulator.rest.filter import DEEPEST_FILTER, LONGEST_FILTER, Subject, parse_filter
 from flask_signalr.errors import BadRequest
 
 ADA = Subject("c1", "ada", frozenset({"lobby", "it's"}))

@@ -5,7 +5,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from flask_signalr.emulator.rest_request import RestRequest
+from flask_signalr.emulator.rest.request import RestRequest
 from tests.rest_calls import Rest, code_of, content_of
 
 

@@ -7,9 +7,9 @@ from typing import Any
 from aiohttp import web
 
 from flask_signalr.emulator.openapi import openapi_document
-from flask_signalr.emulator.rest import RestEndpoint, on_the_wire
-from flask_signalr.emulator.rest_api import RestApi
-from flask_signalr.emulator.rest_response import error_response, identified
+from flask_signalr.emulator.rest.api import RestApi
+from flask_signalr.emulator.rest.response import error_response, identified
+from flask_signalr.emulator.rest.views import RestEndpoint, on_the_wire
 from flask_signalr.emulator.service import Service
 from flask_signalr.emulator.settings import EmulatorSettings
 from flask_signalr.emulator.tokens import TokenCheck

@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from flask_signalr.emulator.names import NAME_PATTERN, NOT_BLANK
-from flask_signalr.emulator.rest_bodies import FRAMED, JSON, MESSAGEPACK
-from flask_signalr.emulator.rest_filter import LONGEST_FILTER
-from flask_signalr.emulator.rest_members import LARGEST_PAGE
-from flask_signalr.emulator.rest_parameters import LARGEST_NUMBER, LONGEST_STREAM_ID
-from flask_signalr.emulator.rest_routes import API_VERSIONS, ROUTES, Route
+from flask_signalr.emulator.rest.bodies import FRAMED, JSON, MESSAGEPACK
+from flask_signalr.emulator.rest.filter import LONGEST_FILTER
+from flask_signalr.emulator.rest.members import LARGEST_PAGE
+from flask_signalr.emulator.rest.parameters import LARGEST_NUMBER, LONGEST_STREAM_ID
+from flask_signalr.emulator.rest.routes import API_VERSIONS, ROUTES, Route
 
 _TEXT: Mapping[str, Any] = {"type": "string"}
 _SOME_TEXT = {"type": "string", "minLength": 1}

@@ -5,7 +5,7 @@ from typing import overload
 
 from aiohttp import web
 
-from flask_signalr.emulator.rest_request import bearer_token, single_value
+from flask_signalr.emulator.rest.request import bearer_token, single_value
 from flask_signalr.errors import BadRequest
 
 

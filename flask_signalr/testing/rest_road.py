@@ -3,9 +3,9 @@
 from collections.abc import Callable, Sequence
 from urllib.parse import urlsplit
 
-from flask_signalr.emulator.rest_api import RestApi
-from flask_signalr.emulator.rest_request import RestRequest
-from flask_signalr.emulator.rest_response import PendingResult, RestResponse
+from flask_signalr.emulator.rest.api import RestApi
+from flask_signalr.emulator.rest.request import RestRequest
+from flask_signalr.emulator.rest.response import PendingResult, RestResponse
 from flask_signalr.emulator.settings import EmulatorSettings
 from flask_signalr.emulator.tokens import TokenCheck
 from flask_signalr.endpoints import ServiceEndpoint

@@ -2,9 +2,9 @@
 
 import msgspec
 
-from flask_signalr.emulator.rest_bodies import read_message
-from flask_signalr.emulator.rest_call import RestCall
-from flask_signalr.emulator.rest_response import PendingResult, RestResponse, error_response, json_response
+from flask_signalr.emulator.rest.bodies import read_message
+from flask_signalr.emulator.rest.call import RestCall
+from flask_signalr.emulator.rest.response import PendingResult, RestResponse, error_response, json_response
 from flask_signalr.messages import CompletionMessage
 
 _NOT_JSON = (TypeError, ValueError, OverflowError, RecursionError)

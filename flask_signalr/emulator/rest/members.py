@@ -2,9 +2,9 @@
 
 from urllib.parse import urlencode
 
-from flask_signalr.emulator.rest_call import RestCall
-from flask_signalr.emulator.rest_parameters import read_number
-from flask_signalr.emulator.rest_response import RestResponse, error_response, json_response
+from flask_signalr.emulator.rest.call import RestCall
+from flask_signalr.emulator.rest.parameters import read_number
+from flask_signalr.emulator.rest.response import RestResponse, error_response, json_response
 
 LARGEST_PAGE = 200
 """Members of a group that one answer lists."""

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from flask_signalr.emulator.rest_request import RestRequest
+from flask_signalr.emulator.rest.request import RestRequest
 from flask_signalr.errors import BadRequest, ProtocolError, UnsupportedMediaType
 from flask_signalr.hub_protocols import HUB_PROTOCOLS
 from flask_signalr.messages import InvocationMessage

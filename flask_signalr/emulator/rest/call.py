@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from flask_signalr.emulator.connections import Connection
 from flask_signalr.emulator.membership import Membership
 from flask_signalr.emulator.names import group_name
-from flask_signalr.emulator.rest_request import RestRequest
-from flask_signalr.emulator.rest_response import PendingResult, RestResponse
+from flask_signalr.emulator.rest.request import RestRequest
+from flask_signalr.emulator.rest.response import PendingResult, RestResponse
 from flask_signalr.emulator.service import Service
 from flask_signalr.emulator.settings import EmulatorSettings
 

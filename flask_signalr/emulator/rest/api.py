@@ -1,6 +1,6 @@
 """The data-plane REST API: what an app says to its clients, and who is in which group.
 
-Values in, values out: `flask_signalr.emulator.rest` puts it on the wire, tests and fakes call it as it is.
+Values in, values out: `flask_signalr.emulator.rest.views` puts it on the wire, tests and fakes call it as it is.
 """
 
 import logging
@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from flask_signalr.emulator.names import hub_name
-from flask_signalr.emulator.rest_call import RestCall
-from flask_signalr.emulator.rest_request import RestRequest
-from flask_signalr.emulator.rest_response import PendingResult, RestResponse, error_response, identified
-from flask_signalr.emulator.rest_routes import API_VERSIONS, Route, routes_of
+from flask_signalr.emulator.rest.call import RestCall
+from flask_signalr.emulator.rest.request import RestRequest
+from flask_signalr.emulator.rest.response import PendingResult, RestResponse, error_response, identified
+from flask_signalr.emulator.rest.routes import API_VERSIONS, Route, routes_of
 from flask_signalr.emulator.service import Service
 from flask_signalr.emulator.settings import EmulatorSettings
 from flask_signalr.emulator.tokens import TokenCheck

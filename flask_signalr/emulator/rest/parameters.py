@@ -3,7 +3,7 @@
 import re
 
 from flask_signalr.emulator.names import NOT_BLANK
-from flask_signalr.emulator.rest_request import RestRequest
+from flask_signalr.emulator.rest.request import RestRequest
 from flask_signalr.errors import BadRequest
 
 LARGEST_NUMBER = 2**31 - 1

@@ -1,9 +1,9 @@
 """What REST calls say to the streams that a client asked for."""
 
-from flask_signalr.emulator.rest_bodies import read_value
-from flask_signalr.emulator.rest_call import RestCall
-from flask_signalr.emulator.rest_parameters import read_flag, stream_name
-from flask_signalr.emulator.rest_response import RestResponse, error_response
+from flask_signalr.emulator.rest.bodies import read_value
+from flask_signalr.emulator.rest.call import RestCall
+from flask_signalr.emulator.rest.parameters import read_flag, stream_name
+from flask_signalr.emulator.rest.response import RestResponse, error_response
 
 
 def send_item(call: RestCall) -> RestResponse:

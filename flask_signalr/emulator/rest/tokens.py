@@ -2,9 +2,9 @@
 
 from urllib.parse import quote
 
-from flask_signalr.emulator.rest_call import RestCall
-from flask_signalr.emulator.rest_parameters import read_number
-from flask_signalr.emulator.rest_response import RestResponse, json_response
+from flask_signalr.emulator.rest.call import RestCall
+from flask_signalr.emulator.rest.parameters import read_number
+from flask_signalr.emulator.rest.response import RestResponse, json_response
 from flask_signalr.tokens import SigningKey, sign_access_token
 
 _DEFAULT_MINUTES = 60

@@ -7,16 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes
 
-from flask_signalr.emulator import (
-    rest_commands,
-    rest_invocations,
-    rest_members,
-    rest_messages,
-    rest_streams,
-    rest_tokens,
-)
-from flask_signalr.emulator.rest_call import Operation, RestCall
-from flask_signalr.emulator.rest_response import RestResponse
+from flask_signalr.emulator.rest import commands, invocations, members, messages, streams, tokens
+from flask_signalr.emulator.rest.call import Operation, RestCall
+from flask_signalr.emulator.rest.response import RestResponse
 from flask_signalr.errors import BadRequest
 
 API_VERSIONS = ("2022-06-01", "2022-11-01", "2023-07-01", "2024-12-01")
@@ -82,10 +75,10 @@ _2022, _2023, _2024 = API_VERSIONS[1:]
 
 _READERS = (
     ("/api/health", health, True),
-    (_CONNECTION, rest_members.find_connection, False),
-    (_GROUP, rest_members.find_group, False),
-    (_USER, rest_members.find_user, False),
-    (_USER_GROUP, rest_members.find_user_in_group, False),
+    (_CONNECTION, members.find_connection, False),
+    (_GROUP, members.find_group, False),
+    (_USER, members.find_user, False),
+    (_USER_GROUP, members.find_user_in_group, False),
 )
 
 ROUTES = (
@@ -94,27 +87,27 @@ ROUTES = (
         for path, operation, is_public in _READERS
         for method in ("HEAD", "GET")  # the swagger has HEAD, and the server SDK asks with GET
     ),
-    Route("POST", f"{_HUB}/:send", rest_messages.send, 202, _SENDING, "Message"),
-    Route("POST", f"{_HUB}/:closeConnections", rest_messages.close, 204, _CLOSING),
-    Route("POST", f"{_HUB}/:generateToken", rest_tokens.generate_token, 200, ("userId", "minutesToExpire"),
+    Route("POST", f"{_HUB}/:send", messages.send, 202, _SENDING, "Message"),
+    Route("POST", f"{_HUB}/:closeConnections", messages.close, 204, _CLOSING),
+    Route("POST", f"{_HUB}/:generateToken", tokens.generate_token, 200, ("userId", "minutesToExpire"),
           answer="Token", since=_2022),
-    Route("POST", f"{_HUB}/:execute", rest_commands.execute, 202, ("filter",), "Commands", since=_2023),
-    Route("DELETE", _CONNECTION, rest_messages.close_connection, 200, ("application", "reason")),
-    Route("POST", f"{_CONNECTION}/:send", rest_messages.send, 202, body="Message"),
-    Route("POST", f"{_CONNECTION}/:invoke", rest_invocations.invoke, 200, body="Message", answer="Result", since=_2024),
-    Route("DELETE", f"{_CONNECTION}/groups", rest_members.remove_connection_from_all, 200),
-    Route("POST", f"{_STREAM}/:send", rest_streams.send_item, 202, ("application", "completed"), "Item", since=_2024),
-    Route("POST", f"{_STREAM}/:complete", rest_streams.complete, 202, ("application", "reason"), since=_2024),
-    Route("POST", f"{_GROUP}/:send", rest_messages.send, 202, _SENDING, "Message"),
-    Route("POST", f"{_GROUP}/:closeConnections", rest_messages.close, 204, _CLOSING),
-    Route("GET", f"{_GROUP}/connections", rest_members.list_connections, 200, _PAGING, answer="Page", since=_2024),
-    Route("PUT", _GROUP_CONNECTION, rest_members.add_connection, 200),
-    Route("DELETE", _GROUP_CONNECTION, rest_members.remove_connection, 200),
-    Route("POST", f"{_USER}/:send", rest_messages.send, 202, _SENDING, "Message"),
-    Route("POST", f"{_USER}/:closeConnections", rest_messages.close, 204, _CLOSING),
-    Route("PUT", _USER_GROUP, rest_members.add_user, 200, ("application", "ttl")),
-    Route("DELETE", _USER_GROUP, rest_members.remove_user, 204),
-    Route("DELETE", f"{_USER}/groups", rest_members.remove_user_from_all, 204),
+    Route("POST", f"{_HUB}/:execute", commands.execute, 202, ("filter",), "Commands", since=_2023),
+    Route("DELETE", _CONNECTION, messages.close_connection, 200, ("application", "reason")),
+    Route("POST", f"{_CONNECTION}/:send", messages.send, 202, body="Message"),
+    Route("POST", f"{_CONNECTION}/:invoke", invocations.invoke, 200, body="Message", answer="Result", since=_2024),
+    Route("DELETE", f"{_CONNECTION}/groups", members.remove_connection_from_all, 200),
+    Route("POST", f"{_STREAM}/:send", streams.send_item, 202, ("application", "completed"), "Item", since=_2024),
+    Route("POST", f"{_STREAM}/:complete", streams.complete, 202, ("application", "reason"), since=_2024),
+    Route("POST", f"{_GROUP}/:send", messages.send, 202, _SENDING, "Message"),
+    Route("POST", f"{_GROUP}/:closeConnections", messages.close, 204, _CLOSING),
+    Route("GET", f"{_GROUP}/connections", members.list_connections, 200, _PAGING, answer="Page", since=_2024),
+    Route("PUT", _GROUP_CONNECTION, members.add_connection, 200),
+    Route("DELETE", _GROUP_CONNECTION, members.remove_connection, 200),
+    Route("POST", f"{_USER}/:send", messages.send, 202, _SENDING, "Message"),
+    Route("POST", f"{_USER}/:closeConnections", messages.close, 204, _CLOSING),
+    Route("PUT", _USER_GROUP, members.add_user, 200, ("application", "ttl")),
+    Route("DELETE", _USER_GROUP, members.remove_user, 204),
+    Route("DELETE", f"{_USER}/groups", members.remove_user_from_all, 204),
 )  # fmt: skip
 
 

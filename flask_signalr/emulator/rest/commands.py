@@ -5,10 +5,10 @@ from typing import Any
 
 from flask_signalr.emulator.connections import Connection, Phase
 from flask_signalr.emulator.names import group_name
-from flask_signalr.emulator.rest_bodies import JSON, folded, message_of, read_value
-from flask_signalr.emulator.rest_call import RestCall
-from flask_signalr.emulator.rest_filter import Subject, parse_filter
-from flask_signalr.emulator.rest_response import RestResponse
+from flask_signalr.emulator.rest.bodies import JSON, folded, message_of, read_value
+from flask_signalr.emulator.rest.call import RestCall
+from flask_signalr.emulator.rest.filter import Subject, parse_filter
+from flask_signalr.emulator.rest.response import RestResponse
 from flask_signalr.errors import BadRequest
 
 _Command = Callable[[list[Connection]], None]

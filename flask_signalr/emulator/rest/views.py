@@ -7,9 +7,9 @@ from collections.abc import Callable
 from aiohttp import web
 
 from flask_signalr.emulator.requests import read_body
-from flask_signalr.emulator.rest_api import RestApi
-from flask_signalr.emulator.rest_request import RestRequest
-from flask_signalr.emulator.rest_response import PendingResult, RestResponse
+from flask_signalr.emulator.rest.api import RestApi
+from flask_signalr.emulator.rest.request import RestRequest
+from flask_signalr.emulator.rest.response import PendingResult, RestResponse
 
 _HOST = re.compile(r"([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
 

@@ -1,8 +1,8 @@
 """What REST calls say to connections: messages and goodbye."""
 
-from flask_signalr.emulator.rest_bodies import FRAMED, read_framed, read_message
-from flask_signalr.emulator.rest_call import RestCall
-from flask_signalr.emulator.rest_response import RestResponse, error_response
+from flask_signalr.emulator.rest.bodies import FRAMED, read_framed, read_message
+from flask_signalr.emulator.rest.call import RestCall
+from flask_signalr.emulator.rest.response import RestResponse, error_response
 
 
 def send(call: RestCall) -> RestResponse:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         require_role,
     )
     from flask_signalr.claims import Claims
+    from flask_signalr.endpoint_errors import NoServiceEndpoint, RouterRefused, SigningKeyUnavailable
     from flask_signalr.endpoints import EndpointRouter, ServiceEndpoint
     from flask_signalr.errors import (
         AccessTokenRefused,
@@ -49,7 +50,6 @@ if TYPE_CHECKING:
         InvocationFailed,
         MissingExtra,
         NegotiationRefused,
-        NoServiceEndpoint,
         OriginNotAllowed,
         ProtocolError,
         RequestReplayed,
@@ -152,6 +152,7 @@ __all__ = [
     "Requirement",
     "RoleCaching",
     "RolesProvider",
+    "RouterRefused",
     "SendMessage",
     "ServiceBusy",
     "ServiceCallsFailed",
@@ -166,6 +167,7 @@ __all__ = [
     "SignOnFailed",
     "SignalR",
     "SignalRError",
+    "SigningKeyUnavailable",
     "StoreUnavailable",
     "ToPrincipal",
     "TokenOptions",
@@ -210,11 +212,12 @@ _HOMES = {
     "auth.windows_roles": "RolesProvider static_roles",
     "authorization": "AuthorizationContext Policy Requirement require_authenticated require_claim require_role",
     "claims": "Claims",
+    "endpoint_errors": "NoServiceEndpoint RouterRefused SigningKeyUnavailable",
     "endpoints": "EndpointRouter ServiceEndpoint",
     "errors": "AccessTokenRefused AccessTokenTooLong AuthenticationFailed AuthorizationDenied BadRequest "
     "BodyTooLarge ConfigurationError ConnectRefused EmulatorUnavailable HubException HubNotFound "
     "IdentityProviderUnavailable InvalidClaim InvalidName InvalidSignature InvocationFailed MissingExtra "
-    "NegotiationRefused NoServiceEndpoint OriginNotAllowed ProtocolError RequestReplayed "
+    "NegotiationRefused OriginNotAllowed ProtocolError RequestReplayed "
     "ServiceError SignOnFailed SignalRError StoreUnavailable Unavailable UnsupportedMediaType",
     "extension": "SignalR",
     "hub": "Hub",

@@ -8,7 +8,8 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from flask_signalr.connection_string import EntraCredential, parse_connection_string
-from flask_signalr.errors import ConfigurationError, NoServiceEndpoint
+from flask_signalr.endpoint_errors import NoServiceEndpoint
+from flask_signalr.errors import ConfigurationError
 from flask_signalr.principal import Principal
 from flask_signalr.tokens import SigningKey
 

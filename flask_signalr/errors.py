@@ -13,6 +13,7 @@
     ├── AuthorizationDenied         the caller is known and may not do this                        403
     ├── InvalidSignature            an upstream request that does not prove it is the service's    401
     ├── RequestReplayed             an upstream request that was handled before                    409
+    ├── RouterRefused               an endpoint router's refusal                    its own, 400 unless it says
     ├── HubNotFound                 no hub of that name is declared                                404
     ├── BadRequest                  a request that no client of the protocol sends                 400
     ├── ProtocolError               bytes or a message that the hub protocol does not allow        400
@@ -37,9 +38,11 @@
     ├── EmulatorUnavailable         the emulator cannot listen where it was told to
     └── Unavailable                 something that the answer depends on is down                   503
         ├── IdentityProviderUnavailable
-        └── NoServiceEndpoint
+        ├── NoServiceEndpoint       no service endpoint can take the connection
+        └── SigningKeyUnavailable   no key to sign with is to be had through Entra ID
 
-What is below `ServiceError` stands in `flask_signalr.service_errors`.
+What is below `ServiceError` stands in `flask_signalr.service_errors`, what speaks of endpoints in
+`flask_signalr.endpoint_errors`.
 The numbers are the HTTP statuses that ``flask_signalr.views`` answers with; nothing else knows HTTP.
 The text of every error is written for its reader and never holds a secret or a token.
 """
@@ -206,10 +209,6 @@ class Unavailable(SignalRError):
 
 class IdentityProviderUnavailable(Unavailable):
     """The keys that verify a bearer token cannot be fetched."""
-
-
-class NoServiceEndpoint(Unavailable):
-    """No service endpoint can take the connection."""
 
 
 class NegotiationRefused(SignalRError):

@@ -7,10 +7,12 @@ from flask import Response
 
 from flask_signalr import errors
 from flask_signalr.answer import JSON
+from flask_signalr.endpoint_errors import RouterRefused
 
 STATUS: dict[type[errors.SignalRError], int] = {
     errors.BadRequest: 400,
     errors.ProtocolError: 400,
+    RouterRefused: 400,
     errors.AuthenticationFailed: 401,
     errors.InvalidSignature: 401,
     errors.OriginNotAllowed: 403,
@@ -28,7 +30,9 @@ STATUS: dict[type[errors.SignalRError], int] = {
 
 
 def status_of(error: errors.SignalRError) -> int:
-    """Return the status of an error that has one."""
+    """Return the status of an error that has one; an endpoint router chooses its own."""
+    if isinstance(error, RouterRefused):
+        return error.status
     return next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
 
 

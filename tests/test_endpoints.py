@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import pytest
 
+from flask_signalr.endpoint_errors import NoServiceEndpoint
 from flask_signalr.endpoints import DEFAULT_ROUTER, EndpointRouter, ServiceEndpoint, merge_endpoints
-from flask_signalr.errors import ConfigurationError, NoServiceEndpoint
+from flask_signalr.errors import ConfigurationError
 from flask_signalr.principal import ANONYMOUS, Principal
 
 KEY = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEFGH"

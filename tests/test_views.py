@@ -25,6 +25,7 @@ from flask_signalr import (
     InvalidClaim,
     NoServiceEndpoint,
     Principal,
+    RouterRefused,
     SignalR,
     SignalRError,
     Unavailable,
@@ -271,6 +272,8 @@ def test_a_sign_in_longer_than_the_setting_does_not_prolong_the_token() -> None:
         (InvalidClaim("a", "wrong"), 403),
         (IdentityProviderUnavailable("the provider is down"), 503),
         (NoServiceEndpoint("no endpoint"), 503),
+        (RouterRefused("which region?"), 400),
+        (RouterRefused("moved away", 410), 410),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else str(value),
 )

@@ -2,7 +2,9 @@
 
 from typing import TYPE_CHECKING
 
+from flask_signalr.app_endpoints import AppEndpoints
 from flask_signalr.config import Settings
+from flask_signalr.key_source import AccessKeys, KeySource
 from flask_signalr.negotiation import prefixed_hub
 from flask_signalr.presence import Presence, PresenceTimes
 from flask_signalr.rest.exchange import Transport
@@ -25,6 +27,8 @@ class AppServices:
 
     Attributes:
         store: What the processes of the app share.
+        endpoints: The service endpoints, and which of them are up.
+        keys: What the client tokens of an endpoint without an access key are signed with.
 
     Raises:
         ConfigurationError: The store cannot be opened.
@@ -33,6 +37,8 @@ class AppServices:
 
     def __init__(self, settings: Settings, store: Store | None = None) -> None:
         self.store = store or settings.store.open()
+        self.keys: KeySource = AccessKeys()
+        self.endpoints = AppEndpoints(settings.endpoints)
         self._settings = settings
         self._transport: Transport | None = None
         self._service: ServiceClient | None = None

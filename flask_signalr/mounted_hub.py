@@ -17,7 +17,7 @@ from flask_signalr.endpoints import ServiceEndpoint
 from flask_signalr.errors import AuthorizationDenied
 from flask_signalr.hub_methods import HubMethods
 from flask_signalr.hub_options import HubOptions
-from flask_signalr.negotiation import ClientAccess, client_access
+from flask_signalr.negotiation import ClientAccess, client_access, prefixed_hub
 from flask_signalr.principal import Principal
 from flask_signalr.token_claims import token_claims, token_lifetime
 from flask_signalr.upstream_token import UpstreamTokenCheck
@@ -137,25 +137,25 @@ class MountedHub:
             lifetime: Seconds that the token may live at most.
 
         Raises:
-            SignalRError: As `check_user_id`, `escape_claims`, `client_access`, `token_claims`, `token_lifetime` and
-                the endpoint router.
+            SignalRError: As `check_user_id`, `escape_claims`, `client_access`, `token_claims`, `token_lifetime`, the
+                endpoint router and the source of the keys.
         """
         if user_id is not None:
             check_user_id(user_id)
         escaped = escape_claims(claims, may_name_user=user_id is None and not principal.is_authenticated)
         options, settings = self.options, self.settings
-        endpoint: object = options.endpoint_router.negotiate_endpoint(principal, settings.endpoints)
+        endpoint: object = options.endpoint_router.negotiate_endpoint(principal, self.services.endpoints.reachable())
         if not isinstance(endpoint, ServiceEndpoint):
             kind = type(endpoint).__name__
             raise TypeError(f"the endpoint_router of hub {self.name!r} returned a {kind}, not a ServiceEndpoint")
         now = int(time.time())
         access = client_access(
             endpoint,
-            self.name,
-            token_claims(user_id, escaped, principal, options.token_options, len(settings.endpoints)),
+            prefixed_hub(self.name, settings.application_name),
+            token_claims(user_id, escaped, principal, options.token_options, len(self.services.endpoints.all)),
             lifetime=token_lifetime(lifetime, principal.expires_at, now),
             now=now,
-            application_name=settings.application_name,
+            key=endpoint.key or self.services.keys.signing_key(endpoint),
             algorithm=options.access_token_algorithm,
         )
         if len(access.token) > settings.access_token_warning_length:

@@ -10,7 +10,7 @@ import msgspec
 from flask_signalr.claims import ClaimValue
 from flask_signalr.endpoints import ServiceEndpoint
 from flask_signalr.errors import ConfigurationError
-from flask_signalr.tokens import sign_access_token
+from flask_signalr.tokens import SigningKey, sign_access_token
 
 
 class ClientAccess(
@@ -46,30 +46,31 @@ def client_access(
     *,
     lifetime: int,
     now: int,
-    application_name: str = "",
+    key: SigningKey | None = None,
     algorithm: str = "HS256",
 ) -> ClientAccess:
     """Return the URL and the service token for one client of a hub.
 
     Args:
         endpoint: The service endpoint that the client connects to.
-        hub: The hub's name.
+        hub: What `prefixed_hub` returned: the name that the service knows the hub by.
         claims: What `token_claims` returned.
         lifetime: Seconds that the token is valid.
         now: The time, in Unix seconds.
-        application_name: The prefix that keeps the hubs of several apps at one service apart.
+        key: What the token is signed with; without one, the endpoint's access key.
         algorithm: ``HS256`` or ``HS512``.
 
     Raises:
-        ConfigurationError: The endpoint has no access key to sign with.
+        ConfigurationError: There is no key to sign with.
         InvalidClaim: A claim cannot be written into a token.
         AccessTokenTooLong: The claims are too many.
     """
-    if endpoint.key is None:
+    key = key or endpoint.key
+    if key is None:
         raise ConfigurationError(f"service endpoint {endpoint.name or endpoint.url!r} has no AccessKey to sign with")
-    path = "client/?hub=" + prefixed_hub(hub, application_name)
+    path = "client/?hub=" + hub
     audience = endpoint.audience_base_url + path
-    token = sign_access_token(endpoint.key, audience, claims, lifetime=lifetime, now=now, algorithm=algorithm)
+    token = sign_access_token(key, audience, claims, lifetime=lifetime, now=now, algorithm=algorithm)
     return ClientAccess(endpoint.client_base_url + path, token)
 
 

@@ -27,6 +27,7 @@ RINGS = {
     "errors": 0,
     "hub_protocols": 0,
     "json_protocol": 0,
+    "key_source": 0,
     "invocation": 0,
     "messagepack_protocol": 0,
     "messages": 0,
@@ -41,6 +42,8 @@ RINGS = {
     "emulator.client_calls": 1,
     "dispatch": 1,
     "emulator.connections": 1,
+    "emulator.entra": 1,
+    "emulator.exchanged_keys": 1,
     "emulator.handshakes": 1,
     "emulator.membership": 1,
     "emulator.names": 1,
@@ -64,6 +67,7 @@ RINGS = {
     "upstream": 1,
     "stores": 1,
     "answer": 2,
+    "app_endpoints": 1,
     "app_services": 2,
     "app_state": 2,
     "auth": 2,
@@ -111,7 +115,19 @@ CLOCKS_AND_IO = {
     "urllib.request",
 }
 CLOCK_CALLS = {"now", "utcnow", "today"}
-EXTRAS = {"aiohttp", "cryptography", "flask_login", "gssapi", "krb5", "ldap3", "redis", "requests", "spnego", "urllib3"}
+EXTRAS = {
+    "aiohttp",
+    "azure",
+    "cryptography",
+    "flask_login",
+    "gssapi",
+    "krb5",
+    "ldap3",
+    "redis",
+    "requests",
+    "spnego",
+    "urllib3",
+}
 MODULE_LINES = 280
 FUNCTION_LINES = 50
 

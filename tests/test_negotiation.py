@@ -18,13 +18,15 @@ from flask_signalr.negotiation import (
     prefixed_hub,
     url_suffix,
 )
+from flask_signalr.tokens import SigningKey
 
 KEY = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEFGH"
 NOW = 1_700_000_000
 
 
-def access(more: str = "", hub: str = "Chat", **options: Any) -> ClientAccess:
+def access(more: str = "", application_name: str = "", **options: Any) -> ClientAccess:
     endpoint = ServiceEndpoint.parse(f"Endpoint=https://a:8443;AccessKey={KEY};{more}", "east")
+    hub = prefixed_hub("Chat", application_name)
     return client_access(endpoint, hub, [("asrs.s.uid", "ada")], **{"lifetime": 60, "now": NOW, **options})
 
 
@@ -88,6 +90,13 @@ def test_the_token_does_not_show_in_a_repr() -> None:
 def test_the_answer_cannot_be_changed() -> None:
     with pytest.raises(AttributeError):
         access().url = "https://elsewhere"  # type: ignore[misc]
+
+
+def test_a_key_of_another_source_takes_the_place_of_the_access_key() -> None:
+    answer = access(key=SigningKey(KEY[::-1], "key-1"))
+
+    assert jwt.get_unverified_header(answer.token)["kid"] == "key-1"
+    assert jwt.decode(answer.token, KEY[::-1], ["HS256"], options={"verify_exp": False, "verify_aud": False})
 
 
 def test_an_endpoint_without_a_key_signs_nothing() -> None:

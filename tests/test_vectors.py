@@ -19,6 +19,7 @@ from flask_signalr.negotiation import (
     client_access,
     original_path,
     original_query,
+    prefixed_hub,
     url_suffix,
 )
 from flask_signalr.principal import ANONYMOUS, Principal
@@ -61,7 +62,7 @@ def answer(vector: dict[str, Any]) -> ClientAccess:
     principal = principal_of(options, identity)
     access = client_access(
         ServiceEndpoint.parse(vector["connection_string"]),
-        vector["hub"],
+        prefixed_hub(vector["hub"], check_application_name(vector["application_name"] or "")),
         token_claims(
             vector["user_id"],
             Claims.of([(claim_type, value) for claim_type, value in vector["claims"]]),
@@ -71,7 +72,6 @@ def answer(vector: dict[str, Any]) -> ClientAccess:
         ),
         lifetime=options.get("lifetime_seconds", 3600),
         now=NOW,
-        application_name=check_application_name(vector["application_name"] or ""),
         algorithm=options.get("algorithm", "HS256"),
     )
     return ClientAccess(access.url + query_suffix(options), access.token)

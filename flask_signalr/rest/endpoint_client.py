@@ -6,7 +6,7 @@ from flask_signalr.endpoints import ServiceEndpoint
 from flask_signalr.rest.calls import API_VERSION, Call, HubAddress
 from flask_signalr.rest.exchange import ServiceRequest, ServiceResponse, Transport
 from flask_signalr.rest.refusals import is_absent, refusal
-from flask_signalr.rest.token_cache import TokenCache
+from flask_signalr.rest.token_cache import TokenSource
 
 _USER_AGENT = f"flask_signalr (Python/{platform.python_version()})"
 
@@ -24,7 +24,7 @@ class EndpointClient:
         endpoint: As given.
     """
 
-    def __init__(self, endpoint: ServiceEndpoint, transport: Transport, tokens: TokenCache) -> None:
+    def __init__(self, endpoint: ServiceEndpoint, transport: Transport, tokens: TokenSource) -> None:
         self.name = endpoint.name or endpoint.server_base_url
         self.endpoint = endpoint
         self._transport = transport

@@ -4,6 +4,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from threading import Lock
+from typing import Protocol
 
 from flask_signalr.endpoints import ServiceEndpoint
 from flask_signalr.errors import AccessTokenTooLong, ConfigurationError, InvalidName
@@ -18,6 +19,18 @@ RENEWAL = 600
 
 KEPT = 1024
 """Tokens that are kept: as many users, groups and connections are sent to without signing anew."""
+
+
+class TokenSource(Protocol):
+    """Has a token for each call of one service endpoint."""
+
+    def token(self, audience: str) -> str:
+        """Return a token that opens an audience.
+
+        Raises:
+            InvalidName: The audience is too long for a token, because of the names in it.
+            ServiceError: No token is to be had at the moment.
+        """
 
 
 class TokenCache:

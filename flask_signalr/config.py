@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -37,6 +37,8 @@ class Settings:
         store: Where the processes of the app keep what they share.
         close_on_sign_out: Whether Flask-Login's sign-out closes the user's connections; ``None`` for where the extra
             ``serverless`` is installed.
+        close_on_expiry: Whether the service closes a connection when the sign-in that opened it ends.
+        refresh: Whether clients may renew the sign-in of their connections.
         rest_timeout: Seconds that a call of the service may take, with its repetitions.
         rest_retries: How often a call of the service is repeated at most.
     """
@@ -51,6 +53,8 @@ class Settings:
     upstream: UpstreamSettings = NO_UPSTREAM_KEYS
     store: StoreSettings = IN_MEMORY
     close_on_sign_out: bool | None = None
+    close_on_expiry: bool = False
+    refresh: bool = False
     rest_timeout: float = 10
     rest_retries: int = 3
 
@@ -96,6 +100,8 @@ class Settings:
             upstream=_upstream(keys, endpoints),
             store=StoreSettings(keys.store_url, keys.store_prefix, keys.presence_check_after, keys.presence_lifetime),
             close_on_sign_out=keys.close_on_sign_out,
+            close_on_expiry=keys.close_on_expiry,
+            refresh=keys.refresh,
             rest_timeout=keys.rest_timeout,
             rest_retries=keys.rest_retries,
         )
@@ -125,8 +131,18 @@ def _endpoints(keys: ConfigurationKeys) -> tuple[ServiceEndpoint, ...]:
     for name, connection_string in keys.endpoints.items():
         with _naming(f"SIGNALR_ENDPOINTS[{name!r}]"):
             found.append(_endpoint(connection_string, name))
+    with _naming("SIGNALR_ENDPOINT_WEIGHTS"):
+        found = _weighted(found, keys.endpoint_weights)
     with _naming("SIGNALR_ENDPOINTS"):
         return merge_endpoints(found)
+
+
+def _weighted(endpoints: list[ServiceEndpoint], weights: Mapping[str, float]) -> list[ServiceEndpoint]:
+    names = [endpoint.name for endpoint in endpoints]
+    for name in weights:
+        if name not in names:
+            raise ConfigurationError(f"no endpoint is named {name!r}; there are {', '.join(map(repr, names))}")
+    return [replace(each, weight=weights[each.name]) if each.name in weights else each for each in endpoints]
 
 
 def _endpoint(connection_string: str, name: str = "") -> ServiceEndpoint:

@@ -28,6 +28,7 @@ class ConfigurationKeys(msgspec.Struct, kw_only=True, rename=lambda field: _PREF
 
     connection_string: str = ""
     endpoints: dict[str, str] = {}
+    endpoint_weights: dict[str, Annotated[float, msgspec.Meta(gt=0)]] = {}
     application_name: str = ""
     access_token_lifetime: Annotated[int, msgspec.Meta(ge=1, le=LONGEST_LIFETIME)] = 3600
     access_token_algorithm: Literal["HS256", "HS512"] = "HS256"
@@ -44,6 +45,8 @@ class ConfigurationKeys(msgspec.Struct, kw_only=True, rename=lambda field: _PREF
     presence_check_after: Annotated[int, msgspec.Meta(ge=1, le=MAX_LIFETIME)] = IN_MEMORY.presence_check_after
     presence_lifetime: Annotated[int, msgspec.Meta(ge=60, le=MAX_LIFETIME)] = IN_MEMORY.presence_lifetime
     close_on_sign_out: bool | None = None
+    close_on_expiry: bool = False
+    refresh: bool = False
     rest_timeout: Annotated[float, msgspec.Meta(gt=0, le=300)] = 10
     rest_retries: Annotated[int, msgspec.Meta(ge=0, le=10)] = 3
     secondary_keys: SecondaryKeys = ""
@@ -61,6 +64,7 @@ CONNECTION_STRING_FORM = "it looks like Endpoint=https://…;AccessKey=…;Versi
 _FORMS = {
     "SIGNALR_CONNECTION_STRING": CONNECTION_STRING_FORM,
     "SIGNALR_ENDPOINTS": 'give a JSON object of name to connection string, as {"east": "Endpoint=https://…"}',
+    "SIGNALR_ENDPOINT_WEIGHTS": 'give a JSON object of endpoint name to a number above 0, as {"east": 3}',
     "SIGNALR_ACCESS_TOKEN_LIFETIME": "give whole seconds, such as 3600",
     "SIGNALR_ACCESS_TOKEN_ALGORITHM": f"choose among {', '.join(ALGORITHMS)}",
     "SIGNALR_ACCESS_TOKEN_WARNING_LENGTH": "give a whole number of characters",
@@ -75,6 +79,8 @@ _FORMS = {
     "SIGNALR_PRESENCE_CHECK_AFTER": "give whole seconds, such as 300",
     "SIGNALR_PRESENCE_LIFETIME": "give whole seconds, such as 86400",
     "SIGNALR_CLOSE_ON_SIGN_OUT": "give true or false",
+    "SIGNALR_CLOSE_ON_EXPIRY": "give true or false",
+    "SIGNALR_REFRESH": "give true or false",
     "SIGNALR_REST_TIMEOUT": "give seconds, such as 10",
     "SIGNALR_REST_RETRIES": "give a whole number, such as 3",
     "SIGNALR_SECONDARY_KEYS": "give an object of endpoint name to key or keys; for one endpoint the key alone will do",

@@ -1,9 +1,11 @@
 """Service endpoints: what a connection string leads to, and the choice among several."""
 
+import math
 import random
-from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from bisect import bisect
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -29,7 +31,11 @@ class ServiceEndpoint:
         credential: The Entra ID credential; ``None`` when there is an access key.
         name: What the configuration calls it; may be empty.
         type: ``secondary`` endpoints get clients only while no primary one can.
+        weight: Its share of the clients, in relation to the other endpoints' weights; above 0.
         key: ``access_key``, prepared for signing; ``None`` without one.
+
+    Raises:
+        ConfigurationError: The weight is none.
     """
 
     url: str
@@ -40,9 +46,13 @@ class ServiceEndpoint:
     credential: EntraCredential | None = None
     name: str = ""
     type: EndpointType = "primary"
+    weight: float = 1
     key: SigningKey | None = field(default=None, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        weight: object = self.weight
+        if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 < weight < math.inf:
+            raise ConfigurationError(f"a weight is a number above 0, not {weight!r}")
         if self.access_key is not None:
             object.__setattr__(self, "key", SigningKey(self.access_key))
 
@@ -79,31 +89,103 @@ class ServiceEndpoint:
         return f"{url.scheme}://{url.netloc}"
 
 
+class EndpointGroup(tuple[ServiceEndpoint, ...]):
+    """Service endpoints to choose from, prepared so that a choice costs the same whatever their number.
+
+    Attributes:
+        candidates: Those that clients are sent to: the primary ones, and the secondary ones only without any of these.
+    """
+
+    candidates: tuple[ServiceEndpoint, ...]
+    _steps: list[float] | None
+
+    def __new__(cls, endpoints: Iterable[ServiceEndpoint] = ()) -> "EndpointGroup":
+        """Return the group of these endpoints, in this order."""
+        group = super().__new__(cls, endpoints)
+        group.candidates = _candidates(group)
+        weights = [endpoint.weight for endpoint in group.candidates]
+        group._steps = list(accumulate(weights)) if len(set(weights)) > 1 else None
+        return group
+
+    def choose(self) -> ServiceEndpoint:
+        """Return any of the candidates, with chances as their weights.
+
+        Raises:
+            NoServiceEndpoint: There is none.
+        """
+        candidates = self.candidates
+        if not candidates:
+            raise NoServiceEndpoint("no service endpoint is available, please try again later")
+        if len(candidates) == 1:
+            return candidates[0]
+        if self._steps is None:
+            return candidates[int(random.random() * len(candidates))]  # noqa: S311 -- balance, not a secret
+        return _by_steps(candidates, self._steps)
+
+
+def _candidates(endpoints: Sequence[ServiceEndpoint]) -> tuple[ServiceEndpoint, ...]:
+    return tuple(endpoint for endpoint in endpoints if endpoint.type == "primary") or tuple(endpoints)
+
+
+def _by_steps(candidates: Sequence[ServiceEndpoint], steps: Sequence[float]) -> ServiceEndpoint:
+    """Return a candidate, with chances as the differences between its step and the one before."""
+    place = bisect(steps, random.random() * steps[-1])  # noqa: S311 -- balance, not a secret
+    return candidates[min(place, len(candidates) - 1)]  # a product may be rounded up to the last step
+
+
+Weight = Callable[[ServiceEndpoint], float]
+"""Tells an endpoint's share of the clients at this moment, 0 or more; asked at each negotiation."""
+
+
 class EndpointRouter:
-    """Chooses the service endpoint of each negotiation. Subclass it and override the method."""
+    """Chooses the service endpoints of each negotiation and of each message. Subclass it and override a method.
+
+    Args:
+        weight: Tells the endpoints' weights anew at each negotiation, so it has to be quick. Who has 0 gets no clients
+            while another has more; when all have 0, chances are equal. ``None`` takes the configured weights.
+    """
+
+    _weight: Weight | None = None  # for subclasses that do not call this `__init__`
+
+    def __init__(self, weight: Weight | None = None) -> None:
+        self._weight = weight
 
     def negotiate_endpoint(self, principal: Principal, endpoints: Sequence[ServiceEndpoint]) -> ServiceEndpoint:
-        """Return the endpoint that this caller shall connect to: any of the primary ones, with equal chances.
+        """Return the endpoint that this caller shall connect to: any of the primary ones, with chances by weight.
 
         Secondary ones are taken only when there is no primary one.
 
         Args:
             principal: The caller.
-            endpoints: The endpoints to choose from, primary ones first.
+            endpoints: The endpoints that are up, primary ones first; may be empty.
 
         Raises:
             NoServiceEndpoint: There is none to choose.
+            RouterRefused: The caller shall connect nowhere; the default never refuses.
+            ValueError: A callable weight returned something that is none.
 
         Source: Azure/azure-signalr:src/Microsoft.Azure.SignalR/EndpointRouters/DefaultEndpointRouter.cs.
         """
-        count = len(endpoints)
-        if count == 1:
-            return endpoints[0]
-        if count == 0:
-            raise NoServiceEndpoint("no service endpoint is available, please try again later")
-        if endpoints[-1].type == "secondary":
-            count = bisect_left(endpoints, "secondary", key=lambda endpoint: endpoint.type) or count
-        return endpoints[int(random.random() * count)]  # noqa: S311 -- balance, not a secret
+        group = endpoints if isinstance(endpoints, EndpointGroup) else EndpointGroup(endpoints)
+        if self._weight is None or len(group.candidates) < 2:
+            return group.choose()
+        return _by_weights(group.candidates, [self._weight(endpoint) for endpoint in group.candidates])
+
+    def message_endpoints(self, hub: str, endpoints: Sequence[ServiceEndpoint]) -> Sequence[ServiceEndpoint]:
+        """Return the endpoints that a hub's messages go to: all, because any may have clients of the hub.
+
+        Args:
+            hub: The hub's name, as it was declared.
+            endpoints: All endpoints, those that are down too: their clients may still be there.
+        """
+        return endpoints
+
+
+def _by_weights(candidates: Sequence[ServiceEndpoint], weights: Sequence[float]) -> ServiceEndpoint:
+    for endpoint, weight in zip(candidates, weights, strict=True):
+        if not 0 <= weight < math.inf:
+            raise ValueError(f"the weight of endpoint {endpoint.name or endpoint.url!r} is {weight!r}, not 0 or more")
+    return _by_steps(candidates, list(accumulate(weights if any(weights) else [1.0] * len(weights))))
 
 
 DEFAULT_ROUTER = EndpointRouter()

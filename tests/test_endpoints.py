@@ -1,13 +1,15 @@
 """Service endpoints: what a connection string leads to, merging, and the choice among several."""
 
 import dataclasses
+import math
 import re
+from collections import Counter
 from collections.abc import Sequence
 
 import pytest
 
 from flask_signalr.endpoint_errors import NoServiceEndpoint
-from flask_signalr.endpoints import DEFAULT_ROUTER, EndpointRouter, ServiceEndpoint, merge_endpoints
+from flask_signalr.endpoints import DEFAULT_ROUTER, EndpointGroup, EndpointRouter, ServiceEndpoint, merge_endpoints
 from flask_signalr.errors import ConfigurationError
 from flask_signalr.principal import ANONYMOUS, Principal
 
@@ -205,6 +207,76 @@ def test_a_router_of_ones_own_overrides_one_method() -> None:
     chosen = {router.negotiate_endpoint(Principal("ada", {"region": "west"}), endpoints).name for _ in range(DRAWS)}
 
     assert chosen == {"west"}
+
+
+# Weights.
+
+
+def weighted(name: str, weight: float) -> ServiceEndpoint:
+    return dataclasses.replace(endpoint(name=name), weight=weight)
+
+
+def shares(router: EndpointRouter, endpoints: Sequence[ServiceEndpoint], draws: int = 10_000) -> dict[str, float]:
+    chosen = Counter(router.negotiate_endpoint(ANONYMOUS, endpoints).name for _ in range(draws))
+    return {name: count / draws for name, count in chosen.items()}
+
+
+@pytest.mark.parametrize("kind", [EndpointGroup, list])
+def test_a_weight_is_a_share_of_the_clients(kind: type[Sequence[ServiceEndpoint]]) -> None:
+    """Of 10000 draws 7500 +- 43: the tolerance is more than ten times as wide as what chance does."""
+    endpoints = EndpointGroup(
+        [weighted("a", 3), weighted("b", 0.75), weighted("c", 0.25), endpoint(name="d:secondary")]
+    )
+
+    found = shares(DEFAULT_ROUTER, endpoints if kind is EndpointGroup else list(endpoints))
+
+    assert found == pytest.approx({"a": 0.75, "b": 0.1875, "c": 0.0625}, abs=0.05)
+
+
+def test_a_callable_tells_the_weights_anew_at_each_negotiation() -> None:
+    weights = {"a": 1.0, "b": 0.0, "c": 0.0}
+    router = EndpointRouter(weight=lambda one: weights[one.name])
+    endpoints = EndpointGroup([endpoint(name="a"), endpoint(name="b"), endpoint(name="c")])
+
+    before = shares(router, endpoints)
+    weights.update(a=0.0, c=2.0)
+    after = shares(router, endpoints)
+
+    assert (before, after) == ({"a": 1.0}, {"c": 1.0})
+
+
+def test_endpoints_that_all_have_no_weight_have_equal_chances() -> None:
+    endpoints = EndpointGroup([endpoint(name="a"), endpoint(name="b")])
+
+    assert set(shares(EndpointRouter(weight=lambda one: 0), endpoints)) == {"a", "b"}
+
+
+@pytest.mark.parametrize("weight", [-1.0, math.nan, math.inf])
+def test_a_callable_that_tells_no_weight_is_an_error(weight: float) -> None:
+    endpoints = EndpointGroup([endpoint(name="a"), endpoint("https://b")])
+
+    with pytest.raises(ValueError, match=f"the weight of endpoint '.*' is {weight}, not 0 or more"):
+        EndpointRouter(weight=lambda one: weight).negotiate_endpoint(ANONYMOUS, endpoints)
+
+
+def test_a_router_without_its_parents_init_takes_the_configured_weights() -> None:
+    class Own(EndpointRouter):
+        def __init__(self) -> None:
+            self.own = True
+
+    assert shares(Own(), EndpointGroup([weighted("a", 1), weighted("b", 1e9)])) == {"b": 1.0}
+
+
+@pytest.mark.parametrize("weight", [0, -1, math.nan, math.inf, True, "3", None], ids=repr)
+def test_a_weight_is_a_number_above_zero(weight: object) -> None:
+    with pytest.raises(ConfigurationError, match="a weight is a number above 0, not "):
+        dataclasses.replace(endpoint(), weight=weight)  # type: ignore[arg-type]
+
+
+def test_messages_go_to_every_endpoint() -> None:
+    endpoints = EndpointGroup([endpoint(name="a"), endpoint(name="b:secondary")])
+
+    assert DEFAULT_ROUTER.message_endpoints("chat", endpoints) == endpoints
 
 
 def test_the_error_texts_show_no_key() -> None:

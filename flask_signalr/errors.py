@@ -98,7 +98,7 @@ class AccessTokenRefused(AuthenticationFailed):
     """The service, or its emulator, does not accept an access token.
 
     Args:
-        check: The check that failed: ``form``, ``length``, ``signature`` or the name of a claim.
+        check: The check that failed: ``form``, ``length``, ``kid``, ``signature`` or the name of a claim.
         reason: What was expected, and the remedy; never the token.
     """
 

@@ -9,6 +9,7 @@ import sys
 
 from flask_signalr import emulator
 from flask_signalr.emulator import DEVELOPMENT_KEY, EmulatorSettings
+from flask_signalr.emulator.settings import ENTRA_AUDIENCE
 from flask_signalr.emulator.upstream_rules import DEFAULT_PATH, UpstreamRule
 
 _DESCRIPTION = """\
@@ -23,6 +24,11 @@ Start it, and give your app the connection string that it prints:
 With the URL of your app, the emulator tells it who comes and goes and what clients call:
 
   $ flask-signalr emulator --upstream http://localhost:5000
+
+With the issuer of your tenant's Microsoft Entra tokens, apps can use these instead of an access key:
+
+  $ flask-signalr emulator --entra-issuer https://sts.windows.net/<tenant id>/
+  $ export FLASK_SIGNALR_CONNECTION_STRING='Endpoint=http://localhost;Port=8888;AuthType=azure;Version=1.0;'
 """
 
 
@@ -51,6 +57,7 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         metavar="NAME",
         help="host name that tokens may be made for, besides the host and the loopback names; repeatable",
     )
+    _add_entra_to(command)
     upstreams = command.add_mutually_exclusive_group()
     upstreams.add_argument(
         "--upstream",
@@ -67,6 +74,29 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     command.set_defaults(run=run)
 
 
+def _add_entra_to(command: argparse.ArgumentParser) -> None:
+    entra = command.add_argument_group("Microsoft Entra ID")
+    entra.add_argument(
+        "--entra-issuer",
+        metavar="URL",
+        help="issuer of Entra tokens that the REST API accepts, such as https://sts.windows.net/<tenant id>/; its keys "
+        "are fetched from there (default: none)",
+    )
+    entra.add_argument(
+        "--entra-audience",
+        default=ENTRA_AUDIENCE,
+        metavar="AUDIENCE",
+        help="audience that these tokens must be for (default: %(default)s)",
+    )
+    entra.add_argument(
+        "--entra-app-id",
+        action="append",
+        default=[],
+        metavar="ID",
+        help="application that they may be of, others get 403 as if they had no role; repeatable (default: any)",
+    )
+
+
 def run(options: argparse.Namespace) -> int:
     """Run the emulator until it is told to stop, and return the exit code.
 
@@ -80,6 +110,9 @@ def run(options: argparse.Namespace) -> int:
         port=options.port,
         access_keys=tuple(options.access_key or (DEVELOPMENT_KEY,)),
         audience_hosts=tuple(options.audience_host),
+        entra_issuer=options.entra_issuer,
+        entra_audience=options.entra_audience,
+        entra_app_ids=tuple(options.entra_app_id),
         upstream=options.upstream,
         upstream_settings=options.upstream_settings,
     )
@@ -104,6 +137,9 @@ async def _serve_until_stopped(settings: EmulatorSettings) -> None:
 def _greet(settings: EmulatorSettings) -> None:
     print(f"The emulator listens on {settings.url} (Ctrl-C stops it). Your app's connection string:\n")
     print(f"  {settings.connection_string}\n")
+    if settings.entra_issuer is not None:
+        print(f"With Entra tokens of {settings.entra_issuer} instead:\n")
+        print(f"  {settings.entra_connection_string}\n")
     if settings.upstream is not None:
         print(f"What clients do is told to {UpstreamRule.to(settings.upstream).url_template}\n")
     elif settings.upstream_settings is not None:

@@ -6,13 +6,14 @@ from typing import Any
 
 from aiohttp import web
 
+from flask_signalr.emulator.entra_check import EntraCheck
 from flask_signalr.emulator.openapi import openapi_document
 from flask_signalr.emulator.rest.api import RestApi
 from flask_signalr.emulator.rest.response import error_response, identified
 from flask_signalr.emulator.rest.views import RestEndpoint, on_the_wire
 from flask_signalr.emulator.service import Service
 from flask_signalr.emulator.settings import EmulatorSettings
-from flask_signalr.emulator.tokens import TokenCheck
+from flask_signalr.emulator.tokens import TokenCheck, challenge
 from flask_signalr.emulator.transports import ClientEndpoint
 from flask_signalr.errors import AuthenticationFailed, BadRequest, ProtocolError
 
@@ -30,11 +31,15 @@ def build_app(service: Service, settings: EmulatorSettings, clock: Callable[[], 
         service: The service.
         settings: With the port that it really listens on, which access tokens may name.
         clock: Returns the time in Unix seconds, for tokens.
+
+    Raises:
+        ConfigurationError: The issuer of Microsoft Entra tokens cannot be used.
     """
     hosts = frozenset({*_LOOPBACK, settings.host, *settings.audience_hosts})
-    check = TokenCheck(service.access_keys, hosts, settings.port)
+    check = TokenCheck(service.access_keys, hosts, settings.port, service.exchanged_keys)
+    entra = None if settings.entra_issuer is None else EntraCheck(settings.entra_issuer, settings)
     clients = ClientEndpoint(service, check, settings, clock)
-    rest = RestEndpoint(RestApi(service, check, settings), settings.body_within, clock)
+    rest = RestEndpoint(RestApi(service, check, settings), settings.body_within, clock, entra)
     app = web.Application(middlewares=[answer_errors, answer_preflights], client_max_size=settings.message_limit)
     app.on_response_prepare.append(allow_origin)
     app.router.add_route("POST", "/client/negotiate", clients.negotiate)
@@ -63,7 +68,7 @@ async def answer_errors(request: web.Request, handler: _Handler) -> web.StreamRe
         headers = {name: exc.headers[name] for name in ("Allow",) if name in exc.headers}
         return _error(request, exc.status, exc.text or exc.reason, headers)
     except AuthenticationFailed as exc:
-        return _error(request, 401, str(exc), {"WWW-Authenticate": "Bearer"})
+        return _error(request, 401, str(exc), {"WWW-Authenticate": challenge(exc)})
     except (BadRequest, ProtocolError) as exc:
         return _error(request, 400, str(exc), {})
 

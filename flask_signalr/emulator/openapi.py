@@ -80,6 +80,7 @@ _SCHEMAS: Mapping[str, Mapping[str, Any]] = {
             _command("CloseConnection", (), reason={"type": "string", "nullable": True}),
         ]
     },
+    "AccessKey": _object(("KeyId", "AccessKey"), KeyId=_TEXT, AccessKey=_TEXT),
     "Token": _object(("token",), token=_TEXT),
     "Result": _object((), result=_ANYTHING),
     "Page": _object(
@@ -134,7 +135,7 @@ def _parameters(route: Route) -> list[dict[str, Any]]:
         for name in re.findall(r"{(\w+)}", route.path)
     ]
     in_query = [{"name": name, "in": "query", "schema": _IN_QUERY[name]} for name in route.query]
-    if route.is_public:
+    if route.is_public or not route.is_versioned:
         return in_path + in_query
     versions = {"type": "string", "enum": list(API_VERSIONS[API_VERSIONS.index(route.since) :])}
     return [*in_path, {"name": "api-version", "in": "query", "required": True, "schema": versions}, *in_query]

@@ -72,6 +72,14 @@ class RunningEmulator:
         """
         self.service.access_keys.replace(access_keys)
 
+    def rotate_exchanged_key(self, *, forget: bool = False) -> None:
+        """Hand out another key to callers with a Microsoft Entra token from now on.
+
+        Args:
+            forget: Refuse the former keys at once. Else they sign until they expire, as when the service rotates.
+        """
+        self.service.exchanged_keys.rotate(forget=forget)
+
 
 @asynccontextmanager
 async def running(
@@ -85,7 +93,7 @@ async def running(
 
     Raises:
         EmulatorUnavailable: It cannot listen on its address.
-        ConfigurationError: The file of upstream rules cannot be used.
+        ConfigurationError: The file of upstream rules, or the issuer of Entra tokens, cannot be used.
     """
     settings = settings or EmulatorSettings()
     upstream_file = UpstreamFile(settings.upstream_settings) if settings.upstream_settings is not None else None
@@ -173,7 +181,7 @@ class Emulator:
 
         Raises:
             EmulatorUnavailable: It cannot listen on its address.
-            ConfigurationError: The file of upstream rules cannot be used.
+            ConfigurationError: The file of upstream rules, or the issuer of Entra tokens, cannot be used.
         """
         self._thread.start()
         self._started.result(timeout=_START_WITHIN)
@@ -202,6 +210,10 @@ class Emulator:
     def replace_access_keys(self, *access_keys: str) -> None:
         """Use other access keys from now on; see `RunningEmulator.replace_access_keys`."""
         self.call(lambda emulator: emulator.replace_access_keys(*access_keys))
+
+    def rotate_exchanged_key(self, *, forget: bool = False) -> None:
+        """Hand out another key from now on; see `RunningEmulator.rotate_exchanged_key`."""
+        self.call(lambda emulator: emulator.rotate_exchanged_key(forget=forget))
 
     def __enter__(self) -> Self:
         return self.start()

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 
 from flask_signalr.emulator.access_keys import AccessKeys
 from flask_signalr.emulator.connections import ClientTransport, Connection, Phase
+from flask_signalr.emulator.exchanged_keys import ExchangedKeys
 from flask_signalr.emulator.handshakes import check_handshake
 from flask_signalr.emulator.membership import Membership
 from flask_signalr.emulator.patience import Forgotten, due
@@ -46,6 +47,7 @@ class Service(Speaker):
 
     Attributes:
         access_keys: Its access keys.
+        exchanged_keys: The keys that it handed out to callers with a Microsoft Entra token.
         upstream: The way to the app.
     """
 
@@ -55,6 +57,7 @@ class Service(Speaker):
         self._connections: dict[str, Connection] = {}
         self._hubs: dict[str, Membership] = {}
         self.access_keys = AccessKeys(settings.access_keys)
+        self.exchanged_keys = ExchangedKeys(settings.entra_key_lifetime)
         self.upstream = Upstream(self.access_keys, self._refuse, settings.upstream_limit)
         if settings.upstream is not None:
             self.upstream.rules = UpstreamRules((UpstreamRule.to(settings.upstream),))

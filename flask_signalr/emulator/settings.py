@@ -9,6 +9,9 @@ from flask_signalr.errors import ConfigurationError
 DEVELOPMENT_KEY = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEFGH"
 """The access key that Microsoft's emulator uses and publishes; it protects nothing."""
 
+ENTRA_AUDIENCE = "https://signalr.azure.com"
+"""The audience of Microsoft Entra tokens for the service, in every subscription."""
+
 _WILDCARDS = ("", "0.0.0.0", "::")  # noqa: S104 -- compared with, not bound to
 
 
@@ -33,6 +36,11 @@ class EmulatorSettings:
         tick: How often these times are looked at.
         message_limit: Bytes of one message from a client, and of one REST body.
         outbox_limit: Bytes that may wait for a client; one that lets more pile up is dropped.
+        entra_issuer: The issuer of Microsoft Entra tokens, to the letter as its discovery document has it. REST calls
+            may bring them then, and fetch a key that signs client tokens. ``None`` accepts none.
+        entra_audience: Whom these tokens must be for.
+        entra_app_ids: Whose they may be, by application id, as if these had a role on the service; empty: anybody's.
+        entra_key_lifetime: How long such a key signs after it was handed out.
         upstream: The URL of the app that is told what clients do; `DEFAULT_PATH` of
             `flask_signalr.emulator.upstream_rules` is added to one without ``{hub}``, ``{category}`` or ``{event}``.
         upstream_settings: The path of a file with rules instead, in the form of Microsoft's emulator.
@@ -64,6 +72,10 @@ class EmulatorSettings:
     tick: float = 1
     message_limit: int = 1_048_576
     outbox_limit: int = 1_048_576
+    entra_issuer: str | None = None
+    entra_audience: str = ENTRA_AUDIENCE
+    entra_app_ids: tuple[str, ...] = ()
+    entra_key_lifetime: float = 5400
     upstream: str | None = None
     upstream_settings: str | None = None
     upstream_timeout: float = 100
@@ -74,6 +86,10 @@ class EmulatorSettings:
         if not 0 <= self.port <= 65535:
             raise ConfigurationError(f"port: {self.port} is no port; choose one from 0 (any free one) to 65535")
         checked_access_keys(self.access_keys)
+        if self.entra_issuer is None and self.entra_app_ids:
+            raise ConfigurationError(
+                "entra_app_ids: there is no issuer whose tokens could name them; add one (--entra-issuer)"
+            )
         if self.upstream is not None and self.upstream_settings is not None:
             raise ConfigurationError(
                 "upstream, upstream_settings: choose one, a URL for everything or a file with rules (--upstream, "
@@ -100,3 +116,8 @@ class EmulatorSettings:
     def connection_string(self) -> str:
         """What an app is configured with to use the emulator."""
         return f"Endpoint=http://{self.public_host};Port={self.port};AccessKey={self.access_keys[0]};Version=1.0;"
+
+    @property
+    def entra_connection_string(self) -> str:
+        """What an app is configured with to use the emulator with Microsoft Entra tokens."""
+        return f"Endpoint=http://{self.public_host};Port={self.port};AuthType=azure;Version=1.0;"

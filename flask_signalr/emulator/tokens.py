@@ -11,7 +11,8 @@ import jwt
 import msgspec
 from jwt.algorithms import HMACAlgorithm
 
-from flask_signalr.errors import AccessTokenRefused
+from flask_signalr.emulator.exchanged_keys import ExchangedKeys
+from flask_signalr.errors import AccessTokenRefused, AuthenticationFailed
 from flask_signalr.tokens import TOKEN_LIMIT
 
 _SHOWN_AUDIENCE = 200
@@ -50,6 +51,17 @@ _SIGNATURES = jwt.PyJWS(algorithms=[])
 _SIGNATURES.register_algorithm("HS256", _AccessKeyHmac(hashlib.sha256))
 _SIGNATURES.register_algorithm("HS512", _AccessKeyHmac(hashlib.sha512))
 
+
+def challenge(refusal: AuthenticationFailed) -> str:
+    """Return the header ``WWW-Authenticate`` of a refusal; it names an unknown key, so that callers fetch a new one.
+
+    Source: dotnet/aspnetcore:src/Security/Authentication/JwtBearer/src/JwtBearerHandler.cs, CreateErrorDescription.
+    """
+    if isinstance(refusal, AccessTokenRefused) and refusal.check == "kid":
+        return 'Bearer error="invalid_token", error_description="The signature key was not found"'
+    return "Bearer"
+
+
 _AudienceTest = Callable[[SplitResult], bool]
 
 
@@ -63,13 +75,21 @@ class TokenCheck:
         access_keys: The keys that may have signed; asked for at each check, so that they can change.
         hosts: The host names that a token may be made for.
         port: The port that a token may name; it need not. ``None`` allows none.
+        exchanged_keys: The keys that were handed out; a token names the one that signed it in its header (``kid``).
 
     Source: RFC 7519 for the claims; Azure/azure-signalr, ServiceEndpoint.cs and RestApiProvider.cs for the
     audiences of its server SDK, MicrosoftDocs/azure-docs, signalr-reference-data-plane-rest-api.md for the others.
     """
 
-    def __init__(self, access_keys: Iterable[str], hosts: frozenset[str], port: int | None) -> None:
+    def __init__(
+        self,
+        access_keys: Iterable[str],
+        hosts: frozenset[str],
+        port: int | None,
+        exchanged_keys: ExchangedKeys | None = None,
+    ) -> None:
         self._access_keys = access_keys
+        self._exchanged_keys = exchanged_keys
         self._hosts = frozenset(host.lower() for host in hosts)
         self._port = port
 
@@ -114,7 +134,7 @@ class TokenCheck:
 
     def _valid_claims(self, token: str | None, now: float) -> dict[str, Any]:
         """Return the claims of a token that is signed and in force."""
-        claims = self._signed_claims(token)
+        claims = self._signed_claims(token, now)
         expires_at = _time(claims, "exp")
         if expires_at is None:
             raise AccessTokenRefused("exp", "the access token has no expiry: add the claim exp, in Unix seconds")
@@ -131,7 +151,7 @@ class TokenCheck:
             )
         return claims
 
-    def _signed_claims(self, token: str | None) -> dict[str, Any]:
+    def _signed_claims(self, token: str | None, now: float) -> dict[str, Any]:
         if not token:
             raise AccessTokenRefused(
                 "form",
@@ -142,21 +162,34 @@ class TokenCheck:
             raise AccessTokenRefused(
                 "length", f"the access token has {len(token)} characters and the service accepts {TOKEN_LIMIT}"
             )
-        for access_key in self._access_keys:
-            try:
-                return _claims(_SIGNATURES.decode(token, access_key.encode(), algorithms=["HS256", "HS512"]))
-            except jwt.InvalidSignatureError:
-                continue
-            except jwt.InvalidAlgorithmError as exc:
-                raise AccessTokenRefused(
-                    "signature", "the access token must be signed with HS256 or HS512 and an access key"
-                ) from exc
-            except (jwt.PyJWTError, ValueError, RecursionError) as exc:
-                raise AccessTokenRefused("form", "the access token is not a JSON Web Token") from exc
+        try:
+            key_id = None if self._exchanged_keys is None else _SIGNATURES.get_unverified_header(token).get("kid")
+            for access_key in self._keys(key_id, now):
+                try:
+                    return _claims(_SIGNATURES.decode(token, access_key.encode(), algorithms=["HS256", "HS512"]))
+                except jwt.InvalidSignatureError:
+                    continue
+        except jwt.InvalidAlgorithmError as exc:
+            raise AccessTokenRefused(
+                "signature", "the access token must be signed with HS256 or HS512 and an access key"
+            ) from exc
+        except (jwt.PyJWTError, ValueError, RecursionError) as exc:
+            raise AccessTokenRefused("form", "the access token is not a JSON Web Token") from exc
+        if key_id is not None:
+            raise AccessTokenRefused(
+                "kid",
+                "the access token is signed with a key that is not known here, or no longer (kid): fetch the key anew "
+                "from /api/v1/auth/accessKey",
+            )
         raise AccessTokenRefused(
             "signature",
             "the access token's signature does not match: sign it with the AccessKey of the connection string",
         )
+
+    def _keys(self, key_id: str | None, now: float) -> Iterable[str]:
+        """Return the keys that may have signed a token: the one that it names, if that is known, or the fixed ones."""
+        exchanged = self._exchanged_keys.find(key_id, now) if self._exchanged_keys is not None and key_id else None
+        return self._access_keys if exchanged is None else (exchanged,)
 
     def _check_audience(self, claims: Mapping[str, Any], fits: _AudienceTest, path: str) -> None:
         if "aud" not in claims:

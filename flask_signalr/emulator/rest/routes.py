@@ -30,6 +30,8 @@ class Route:
         answer: What the body of its answer is called there; ``None`` if it has none.
         since: The first version of the API that has it.
         is_public: Whether anyone may call it, without a token and an api-version.
+        is_versioned: Whether it wants an api-version.
+        wants_entra: Whether it wants a Microsoft Entra token, and no access key will do.
     """
 
     method: str
@@ -41,6 +43,8 @@ class Route:
     answer: str | None = None
     since: str = API_VERSIONS[0]
     is_public: bool = False
+    is_versioned: bool = True
+    wants_entra: bool = False
 
     def match(self, segments: Sequence[str]) -> dict[str, str] | None:
         """Return what stands for the placeholders, ``None`` if the path is another one."""
@@ -87,6 +91,10 @@ ROUTES = (
         for path, operation, is_public in _READERS
         for method in ("HEAD", "GET")  # the swagger has HEAD, and the server SDK asks with GET
     ),
+    Route("GET", "/api/auth/accessKey", tokens.exchange_key, 200, (), answer="AccessKey", since=_2024,
+          wants_entra=True),
+    Route("GET", "/api/v1/auth/accessKey", tokens.exchange_key, 200, (), answer="AccessKey",  # the server SDK's
+          is_versioned=False, wants_entra=True),
     Route("POST", f"{_HUB}/:send", messages.send, 202, _SENDING, "Message"),
     Route("POST", f"{_HUB}/:closeConnections", messages.close, 204, _CLOSING),
     Route("POST", f"{_HUB}/:generateToken", tokens.generate_token, 200, ("userId", "minutesToExpire"),

@@ -1,4 +1,4 @@
-"""REST calls that ask for a client's access token (``:generateToken``)."""
+"""REST calls that ask for a client's access token (``:generateToken``), or for a key to sign them (``accessKey``)."""
 
 from urllib.parse import quote
 
@@ -22,3 +22,9 @@ def generate_token(call: RestCall) -> RestResponse:
         now=int(call.unix_now),
     )
     return json_response(200, {"token": token}, {"Cache-Control": "no-store"})
+
+
+def exchange_key(call: RestCall) -> RestResponse:
+    """Return a key that signs tokens in place of an access key, and the id that these name in ``kid``."""
+    key = call.service.exchanged_keys.hand_out(call.unix_now)
+    return json_response(200, {"KeyId": key.key_id, "AccessKey": key.access_key}, {"Cache-Control": "no-store"})

@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 from aiohttp import web
 
+from flask_signalr.emulator.entra import NO_ENTRA_TOKEN
+from flask_signalr.emulator.entra_check import EntraCheck
 from flask_signalr.emulator.requests import read_body
 from flask_signalr.emulator.rest.api import RestApi
 from flask_signalr.emulator.rest.request import RestRequest
@@ -21,19 +23,26 @@ class RestEndpoint:
         api: The API.
         body_within: Seconds that the body of a request may take to arrive.
         clock: Returns the time in Unix seconds, for tokens.
+        entra: The check of Microsoft Entra tokens; ``None`` if none are accepted.
     """
 
-    def __init__(self, api: RestApi, body_within: float, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, api: RestApi, body_within: float, clock: Callable[[], float], entra: EntraCheck | None = None
+    ) -> None:
         self._api = api
         self._body_within = body_within
         self._clock = clock
+        self._entra = entra
 
     async def handle(self, request: web.Request) -> web.Response:
         """Answer a call; its body is read when its token was found good."""
         url = request.rel_url
         headers = tuple(request.headers.items())
         call = RestRequest(request.method, url.raw_path, url.raw_query_string, headers, origin=_origin(request))
-        admission = self._api.admit(call, self._clock())
+        verdict = NO_ENTRA_TOKEN
+        if self._entra is not None:
+            verdict = await asyncio.to_thread(self._entra.judge, call)  # it may have to fetch the issuer's keys
+        admission = self._api.admit(call, self._clock(), verdict)
         if isinstance(admission, RestResponse):
             return on_the_wire(admission)
         body = await read_body(request, self._body_within)

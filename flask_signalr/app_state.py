@@ -63,6 +63,7 @@ class Configured:
             "access_token_lifetime": self.settings.access_token_lifetime,
             "access_token_algorithm": self.settings.access_token_algorithm,
             "token_options": self.settings.token_options,
+            "close_on_expiry": self.settings.close_on_expiry,
         }
         return self._sync(HubOptions(**cast("dict[str, Any]", configured | keywords)))
 
@@ -80,6 +81,8 @@ class Configured:
         """Return options whose ``async def`` functions run as the app's async views do; others stay as they are."""
         ensure_sync = self._app.ensure_sync
         guard, tokens = options.collision_guard, options.token_options
+        if options.close_on_expiry:
+            tokens = replace(tokens, close_on_expiry=True)
         if tokens.diagnostic_client is not None:
             tokens = replace(tokens, diagnostic_client=ensure_sync(tokens.diagnostic_client))
         return replace(

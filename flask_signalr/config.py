@@ -39,6 +39,8 @@ class Settings:
             ``serverless`` is installed.
         close_on_expiry: Whether the service closes a connection when the sign-in that opened it ends.
         refresh: Whether clients may renew the sign-in of their connections.
+        close_on_expiry: Whether the service closes a connection when the sign-in that opened it ends.
+        refresh: Whether clients may renew the sign-in of their connections.
         rest_timeout: Seconds that a call of the service may take, with its repetitions.
         rest_retries: How often a call of the service is repeated at most.
     """
@@ -53,6 +55,8 @@ class Settings:
     upstream: UpstreamSettings = NO_UPSTREAM_KEYS
     store: StoreSettings = IN_MEMORY
     close_on_sign_out: bool | None = None
+    close_on_expiry: bool = False
+    refresh: bool = False
     close_on_expiry: bool = False
     refresh: bool = False
     rest_timeout: float = 10
@@ -100,6 +104,8 @@ class Settings:
             upstream=_upstream(keys, endpoints),
             store=StoreSettings(keys.store_url, keys.store_prefix, keys.presence_check_after, keys.presence_lifetime),
             close_on_sign_out=keys.close_on_sign_out,
+            close_on_expiry=keys.close_on_expiry,
+            refresh=keys.refresh,
             close_on_expiry=keys.close_on_expiry,
             refresh=keys.refresh,
             rest_timeout=keys.rest_timeout,

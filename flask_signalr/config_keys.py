@@ -47,6 +47,8 @@ class ConfigurationKeys(msgspec.Struct, kw_only=True, rename=lambda field: _PREF
     close_on_sign_out: bool | None = None
     close_on_expiry: bool = False
     refresh: bool = False
+    close_on_expiry: bool = False
+    refresh: bool = False
     rest_timeout: Annotated[float, msgspec.Meta(gt=0, le=300)] = 10
     rest_retries: Annotated[int, msgspec.Meta(ge=0, le=10)] = 3
     secondary_keys: SecondaryKeys = ""
@@ -79,6 +81,8 @@ _FORMS = {
     "SIGNALR_PRESENCE_CHECK_AFTER": "give whole seconds, such as 300",
     "SIGNALR_PRESENCE_LIFETIME": "give whole seconds, such as 86400",
     "SIGNALR_CLOSE_ON_SIGN_OUT": "give true or false",
+    "SIGNALR_CLOSE_ON_EXPIRY": "give true or false",
+    "SIGNALR_REFRESH": "give true or false",
     "SIGNALR_CLOSE_ON_EXPIRY": "give true or false",
     "SIGNALR_REFRESH": "give true or false",
     "SIGNALR_REST_TIMEOUT": "give seconds, such as 10",

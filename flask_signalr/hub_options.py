@@ -32,6 +32,7 @@ class HubKeywords(TypedDict, total=False):
     access_token_lifetime: int
     access_token_algorithm: str
     token_options: TokenOptions
+    close_on_expiry: bool
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ class HubOptions:
         access_token_lifetime: Seconds that a service token is valid.
         access_token_algorithm: ``HS256`` or ``HS512``.
         token_options: What the service tokens tell the service.
+        close_on_expiry: Whether the service closes a connection when the sign-in that opened it ends.
         origins: ``allowed_origins`` in the form that browsers send them.
 
     Raises:
@@ -67,6 +69,7 @@ class HubOptions:
     access_token_lifetime: int = 3600
     access_token_algorithm: str = "HS256"
     token_options: TokenOptions = DEFAULT_TOKEN_OPTIONS
+    close_on_expiry: bool = False
     origins: frozenset[str] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -76,8 +79,9 @@ class HubOptions:
             object.__setattr__(self, "origins", parse_origins(self.allowed_origins))
         except ConfigurationError as exc:
             raise ConfigurationError(f"allowed_origins=: {exc}") from None
-        if not isinstance(self.allow_anonymous, bool):  # a text such as "no" is true to Python and would open the hub
-            raise ConfigurationError("allow_anonymous= takes True or False")
+        for keyword in ("allow_anonymous", "close_on_expiry"):  # a text such as "no" is true to Python
+            if not isinstance(getattr(self, keyword), bool):
+                raise ConfigurationError(f"{keyword}= takes True or False")
         if self.policy is not None and not isinstance(self.policy, Policy):
             raise ConfigurationError('policy= takes a Policy, as policy=Policy(require_role("staff"))')
         self._check_callables()

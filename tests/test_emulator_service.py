@@ -35,9 +35,10 @@ def connect(
     *,
     hub: str = "chat",
     transport: ClientTransport = ClientTransport.WEBSOCKETS,
+    claims: dict[str, Any] | None = None,
 ) -> Connection:
     """Return a connection whose handshake was answered, at the time 0."""
-    connection = service.negotiate(hub, ClientIdentity(user_id), now=0)
+    connection = service.negotiate(hub, ClientIdentity(user_id, claims or {}), now=0)
     service.open(connection, transport, now=0)
     service.receive(connection, HANDSHAKE, now=0)
     assert connection.take() == b"{}\x1e"
@@ -57,6 +58,49 @@ def test_a_negotiated_connection_has_an_id_to_show_and_a_token_to_hide(service: 
     assert connection.id != connection.token
     assert service.find("chat", client, connection.token) is connection
     assert service.find("chat", client, connection.id) is None
+
+
+CLOSING = {"asrs.s.coae": "true", "asrs.s.aeo": "1000"}
+
+
+def test_a_connection_is_closed_when_its_sign_in_ends_and_may_come_again(service: Service) -> None:
+    connection = connect(service, "ada", claims=CLOSING)
+
+    service.close_expired(1, 999.9)
+    before = messages(connection)
+    service.close_expired(2, 1000)
+
+    assert before == []
+    assert messages(connection) == [{"type": 7, "error": "The sign-in has expired.", "allowReconnect": True}]
+    assert connection.phase is Phase.CLOSING
+
+
+def test_a_connection_that_is_closing_is_closed_once(service: Service) -> None:
+    connection = connect(service, "ada", claims=CLOSING)
+
+    service.close_expired(1, 1000)
+    service.close_expired(2, 1001)
+
+    assert len(messages(connection)) == 1
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"asrs.s.aeo": "1000"},
+        {"asrs.s.coae": "true"},
+        {"asrs.s.coae": "false", "asrs.s.aeo": "1000"},
+        {"asrs.s.coae": "true", "asrs.s.aeo": 1000},
+        {"asrs.s.coae": "true", "asrs.s.aeo": "soon"},
+        {"asrs.s.coae": "true", "asrs.s.aeo": "1" * 5000},
+    ],
+)
+def test_a_connection_whose_token_does_not_ask_for_it_stays_open(service: Service, claims: dict[str, Any]) -> None:
+    connection = connect(service, "ada", claims=claims)
+
+    service.close_expired(1, 2_000_000_000)
+
+    assert (messages(connection), connection.phase) == ([], Phase.CONNECTED)
 
 
 def test_ids_and_tokens_cannot_be_guessed(service: Service) -> None:

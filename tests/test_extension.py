@@ -40,7 +40,7 @@ from tests.apps import (
     service_claims,
 )
 
-ADA = Principal("ada", {"email": "ada@example.org"})
+ADA = Principal("ada", {"email": "ada@example.org"}, expires_at=4_000_000_000)
 BOB = Principal("bob", {"email": "bob@example.org"})
 
 
@@ -264,6 +264,7 @@ EFFECTS: dict[str, tuple[Any, Any, Callable[[TestResponse], Any], Any, Any]] = {
     "access_token_lifetime": (60, 120, lifetime, 60, 120),
     "access_token_algorithm": ("HS256", "HS512", algorithm, "HS256", "HS512"),
     "token_options": (TokenOptions(), TokenOptions(detailed_errors=True), claim("asrs.s.derror"), None, "True"),
+    "close_on_expiry": (False, True, claim("asrs.s.coae"), None, "true"),
 }  # fmt: skip
 """Of each keyword a value, another one, what to look at, and how it looks with the one and with the other."""
 
@@ -310,6 +311,7 @@ CONFIGURED = {
     "access_token_lifetime": {"SIGNALR_ACCESS_TOKEN_LIFETIME": "120"},
     "access_token_algorithm": {"SIGNALR_ACCESS_TOKEN_ALGORITHM": "HS512"},
     "token_options": {"SIGNALR_DETAILED_ERRORS": "true"},
+    "close_on_expiry": {"SIGNALR_CLOSE_ON_EXPIRY": "true"},
 }
 
 

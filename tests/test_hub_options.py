@@ -46,6 +46,7 @@ def test_every_choice_is_taken() -> None:
         "access_token_lifetime": 60,
         "access_token_algorithm": "HS512",
         "token_options": TokenOptions(detailed_errors=True),
+        "close_on_expiry": True,
     }
 
     options = HubOptions(**keywords)
@@ -82,6 +83,7 @@ ORIGINS = "allowed_origins= takes a list of origins"
         ("allow_anonymous", "no", "allow_anonymous= takes True or False"),
         ("allow_anonymous", 1, "allow_anonymous= takes True or False"),
         ("allow_anonymous", None, "allow_anonymous= takes True or False"),
+        ("close_on_expiry", "no", "close_on_expiry= takes True or False"),
         ("user_id_provider", "email", "user_id_provider= takes a callable of one principal"),
         ("user_id_provider", None, "user_id_provider= takes a callable of one principal"),
         ("claims_filter", ["role"], "claims_filter= takes a callable of one principal"),

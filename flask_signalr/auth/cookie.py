@@ -1,11 +1,14 @@
 """Cookie sessions: whoever is signed in to the app is signed in here."""
 
+import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Any, cast
 
 from flask import Request, current_app, request
 
 from flask_signalr.auth.scheme import AuthScheme
+from flask_signalr.auth.session_end import session_ends_at
 from flask_signalr.errors import AuthenticationFailed, ConfigurationError, MissingExtra
 from flask_signalr.principal import Principal
 
@@ -47,6 +50,9 @@ class CookieAuth(AuthScheme):
     With Flask-Login all that the app has set up holds: remember-me, ``request_loader``, session protection. Its
     login page is never redirected to: SignalR clients get a 401 that they can show.
 
+    The sign-in ends with the session (`flask_signalr.auth.session_end`). A remember-me cookie tells no end and begins
+    a new session when there is none.
+
     Args:
         load_user: Returns the signed-in user within a request, or ``None``; Flask-Login's current user by default.
         to_principal: Makes a principal of a user; `user_principal` by default.
@@ -87,7 +93,15 @@ class CookieAuth(AuthScheme):
             return None
         if not getattr(user, "is_active", True):  # UserMixin calls such a user neither authenticated nor anonymous
             raise AuthenticationFailed("this account is not active")
-        return self.to_principal(user) if authenticated else None
+        return _within_session(self.to_principal(user)) if authenticated else None
+
+
+def _within_session(principal: Principal) -> Principal:
+    """Return the principal, which does not outlive the session that it was found by."""
+    end = session_ends_at(int(time.time()))
+    if end is None or (principal.expires_at is not None and principal.expires_at <= end):
+        return principal
+    return replace(principal, expires_at=end)
 
 
 def _flask_login_user() -> Callable[[], Any]:

@@ -121,7 +121,7 @@ async def running(
     for listening in sockets:
         await web.SockSite(runner, listening).start()
     async with caller:
-        ticking = asyncio.create_task(_tick_for_ever(service, settings.tick, upstream_file))
+        ticking = asyncio.create_task(_tick_for_ever(service, settings.tick, clock, upstream_file))
         try:
             yield RunningEmulator(settings, service)
         finally:
@@ -242,13 +242,17 @@ class Emulator:
             await stopping.wait()
 
 
-async def _tick_for_ever(service: Service, interval: float, upstream_file: UpstreamFile | None) -> None:
+async def _tick_for_ever(
+    service: Service, interval: float, clock: Callable[[], float], upstream_file: UpstreamFile | None
+) -> None:
     while True:
         await asyncio.sleep(interval)
         upstream_rules = upstream_file.reload() if upstream_file is not None else None
         if upstream_rules is not None:
             service.upstream.rules = upstream_rules
-        service.tick(asyncio.get_running_loop().time())
+        now = asyncio.get_running_loop().time()
+        service.tick(now)
+        service.close_expired(now, clock())
 
 
 class _WithoutQuotations(logging.Filter):

@@ -179,6 +179,20 @@ class Service(Speaker):
                 case Forgotten():
                     self.drop(connection, now)
 
+    def close_expired(self, now: float, unix_now: float) -> None:
+        """Close the connections whose sign-in has ended, if their tokens ask for that; clients may come again.
+
+        Args:
+            now: The time, in seconds of the service's clock.
+            unix_now: The time, in Unix seconds, which tokens speak of.
+        """
+        expired = [
+            connection
+            for connection in self.connections
+            if (end := connection.client.closes_at) is not None and end <= unix_now
+        ]
+        self.close(expired, now, error=_EXPIRED, allow_reconnect=True)
+
     # What messages do
 
     def _shake_hands(self, connection: Connection, data: bytes, now: float) -> bytes:
@@ -231,4 +245,5 @@ class Service(Speaker):
             connection.enter(Phase.CLOSING, now)
 
 
+_EXPIRED = "The sign-in has expired."
 _ABORTED = "The connection was aborted: the client did not read what it was sent."

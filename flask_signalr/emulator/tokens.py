@@ -32,6 +32,14 @@ class ClientIdentity:
     user_id: str | None
     claims: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
+    @property
+    def closes_at(self) -> int | None:
+        """When the connections of this sign-in are to be closed, in Unix seconds; ``None`` where nobody asks for it."""
+        end = self.claims.get("asrs.s.aeo")
+        if self.claims.get("asrs.s.coae") != "true" or not isinstance(end, str):
+            return None
+        return int(end) if re.fullmatch("[0-9]{1,12}", end) else None
+
     def number(self, claim: str, lowest: int, highest: int) -> int | None:
         """Return one of the service's own claims that is a number as text; ``None`` if it is none within bounds."""
         text = self.claims.get(claim)

@@ -1,0 +1,45 @@
+"""The end of a session: how long the app's own session of a signed-in user lasts if nobody uses it."""
+
+from flask import Flask, current_app, request, session
+from flask.sessions import SecureCookieSessionInterface
+from itsdangerous.encoding import base64_decode, bytes_to_int
+
+
+def session_ends_at(now: int) -> int | None:
+    """Return when the session of this request ends, in Unix seconds; ``None`` if nobody here can tell.
+
+    Flask's own session is a signed cookie that holds for ``PERMANENT_SESSION_LIFETIME`` from its signature on, also
+    where the browser would forget it earlier. It is signed anew by every answer that sets it: where the session was
+    changed, and of a permanent one by every answer at all (``SESSION_REFRESH_EACH_REQUEST``). Of a session that the
+    app keeps elsewhere only a permanent one has a known bound.
+
+    Args:
+        now: The time, in Unix seconds.
+
+    Source: pallets/flask:src/flask/sessions.py, SecureCookieSessionInterface.
+    """
+    if not session:  # the app knows its users by something else
+        return None
+    app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
+    lifetime = int(app.permanent_session_lifetime.total_seconds())
+    interface = app.session_interface
+    if not _is_flasks_own(interface):
+        return now + lifetime if session.permanent else None
+    if interface.should_set_cookie(app, session):
+        return now + lifetime
+    return _signed_at(request.cookies[interface.get_cookie_name(app)]) + lifetime
+
+
+def _is_flasks_own(interface: object) -> bool:
+    return all(
+        getattr(type(interface), name, None) is getattr(SecureCookieSessionInterface, name)
+        for name in ("open_session", "get_signing_serializer")
+    )
+
+
+def _signed_at(cookie: str) -> int:
+    """Return the time in a signed cookie, in Unix seconds; Flask has verified it, or there were no session.
+
+    Source: pallets/itsdangerous:src/itsdangerous/timed.py, TimestampSigner.
+    """
+    return bytes_to_int(base64_decode(cookie.rsplit(".", 2)[1]))

@@ -87,6 +87,17 @@ def test_the_upstream_is_told(tmp_path: Path) -> None:
     assert str(path) in "".join(to_rules)
 
 
+def test_an_issuer_of_entra_tokens_adds_a_connection_string_without_a_key() -> None:
+    options = ["--entra-issuer", "https://sts.example/", "--entra-audience", "api://x", "--entra-app-id", "an-app"]
+
+    with emulator("--host", "127.0.0.1", "--port", "0", *options) as process:
+        lines = greeting(process)
+
+    port = lines[0].split()[4].rpartition(":")[2]
+    assert "With Entra tokens of https://sts.example/ instead:" in lines
+    assert f"Endpoint=http://127.0.0.1;Port={port};AuthType=azure;Version=1.0;" in lines
+
+
 def test_a_public_address_with_the_published_key_is_warned_of() -> None:
     with emulator("--host", "0.0.0.0", "--port", "0") as process:
         greeting(process)
@@ -115,6 +126,8 @@ def test_a_port_in_use_is_one_sentence_and_exit_code_1(capsys: pytest.CaptureFix
     [
         (["--port", "65536"], "port: 65536 is no port"),
         (["--access-key", "a;b"], "an access key must not be empty"),
+        (["--entra-issuer", "http://sts.example/"], "entra_issuer: plain http is for this machine only"),
+        (["--entra-app-id", "an-app"], "add one (--entra-issuer)"),
         (["--upstream", "localhost:5000"], "upstream: the URL must be absolute"),
         (["--upstream-settings", "/nowhere/settings.json"], "/nowhere/settings.json: cannot be read"),
     ],
@@ -146,6 +159,8 @@ def test_help_teaches_with_an_example(capsys: pytest.CaptureFixture[str]) -> Non
     assert caught.value.code == 0
     assert "$ flask-signalr emulator\n" in text
     assert "export FLASK_SIGNALR_CONNECTION_STRING=" in text
+    assert "$ flask-signalr emulator --entra-issuer https://sts.windows.net/" in text
+    assert all(option in text for option in ("--entra-audience", "--entra-app-id"))
 
 
 def test_a_missing_extra_is_named_with_exit_code_2() -> None:

@@ -61,3 +61,16 @@ def test_an_upstream_that_is_no_url_is_refused() -> None:
 def test_two_upstreams_are_refused() -> None:
     with pytest.raises(ConfigurationError, match="choose one, a URL for everything or a file with rules"):
         EmulatorSettings(upstream="http://localhost:5000", upstream_settings="settings.json")
+
+
+def test_the_entra_connection_string_holds_no_key() -> None:
+    endpoint = ServiceEndpoint.parse(EmulatorSettings(host="127.0.0.1", port=5).entra_connection_string)
+
+    assert (endpoint.url, endpoint.access_key) == ("http://127.0.0.1:5/", None)
+    assert endpoint.credential is not None
+
+
+def test_applications_without_an_issuer_are_refused() -> None:
+    """They would look like a protection, and nothing would ask for them."""
+    with pytest.raises(ConfigurationError, match="entra_app_ids: there is no issuer"):
+        EmulatorSettings(entra_app_ids=("an-app",))

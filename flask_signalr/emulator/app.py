@@ -24,20 +24,19 @@ _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def build_app(service: Service, settings: EmulatorSettings, clock: Callable[[], float]) -> web.Application:
+def build_app(
+    service: Service, settings: EmulatorSettings, clock: Callable[[], float], entra: EntraCheck | None
+) -> web.Application:
     """Return the application that serves a service.
 
     Args:
         service: The service.
         settings: With the port that it really listens on, which access tokens may name.
         clock: Returns the time in Unix seconds, for tokens.
-
-    Raises:
-        ConfigurationError: The issuer of Microsoft Entra tokens cannot be used.
+        entra: The check of Microsoft Entra tokens; ``None`` if none are accepted.
     """
     hosts = frozenset({*_LOOPBACK, settings.host, *settings.audience_hosts})
     check = TokenCheck(service.access_keys, hosts, settings.port, service.exchanged_keys)
-    entra = None if settings.entra_issuer is None else EntraCheck(settings.entra_issuer, settings)
     clients = ClientEndpoint(service, check, settings, clock)
     rest = RestEndpoint(RestApi(service, check, settings), settings.body_within, clock, entra)
     app = web.Application(middlewares=[answer_errors, answer_preflights], client_max_size=settings.message_limit)

@@ -15,6 +15,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from flask_signalr.emulator.app import build_app
+from flask_signalr.emulator.entra_check import EntraCheck
 from flask_signalr.emulator.service import Service
 from flask_signalr.emulator.settings import EmulatorSettings
 from flask_signalr.emulator.sockets import listen
@@ -98,11 +99,12 @@ async def running(
     settings = settings or EmulatorSettings()
     upstream_file = UpstreamFile(settings.upstream_settings) if settings.upstream_settings is not None else None
     upstream_rules = upstream_file.load() if upstream_file is not None else None
+    entra = EntraCheck(settings.entra_issuer, settings) if settings.entra_issuer is not None else None
     sockets = listen(settings.host, settings.port)
     settings = replace(settings, port=sockets[0].getsockname()[1])
     service = Service(settings)
     runner = web.AppRunner(
-        build_app(service, settings, clock),
+        build_app(service, settings, clock, entra),
         access_log=None,  # its lines hold the query, and that holds access tokens
         logger=_http_logger,
         handler_cancellation=True,

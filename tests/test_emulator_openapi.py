@@ -8,7 +8,7 @@ import msgspec
 import pytest
 import requests
 import schemathesis
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, assume, settings
 from hypothesis import strategies as st
 
 from flask_signalr.emulator import Emulator, EmulatorSettings
@@ -20,6 +20,7 @@ from flask_signalr.tokens import SigningKey, sign_access_token
 from tests.emulated import KEY, NOW, emulating
 
 NEWS = InvocationMessage(target="news", arguments=(1,))
+LONGEST_URL = 16_000
 FRAMES = {name: protocol.encode(NEWS) for name, protocol in HUB_PROTOCOLS.items()}
 
 
@@ -66,6 +67,9 @@ schema = schemathesis.openapi.from_dict(without_tokens(openapi_document("http://
 def test_no_call_is_answered_in_a_way_that_the_document_does_not_tell(
     emulator: Emulator, case: "schemathesis.Case[Any]"
 ) -> None:
+    url = requests.Request(params=case.query, url=emulator.url + case.formatted_path).prepare().url
+    assume(len(url or "") < LONGEST_URL)  # a longer one never gets as far as the API
+
     response = case.call(base_url=emulator.url, auth=signed)
 
     case.validate_response(response)

@@ -49,6 +49,7 @@ def create_quickstart(hubs: int = 1, endpoints: int = 1) -> Flask:
     app.config["SIGNALR_ENDPOINTS"] = {
         f"e{number}": CONNECTION_STRING.replace("benchmark", f"benchmark{number}") for number in range(endpoints)
     }
+    app.config["SIGNALR_HEALTH_INTERVAL"] = 0  # nobody is at these addresses
     signalr = SignalR(app)
     signalr.hub("open", allow_anonymous=True)
     signalr.hub("cookie", auth=[CookieAuth()])

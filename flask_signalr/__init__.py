@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     )
     from flask_signalr.claims import Claims
     from flask_signalr.endpoint_errors import NoServiceEndpoint, RouterRefused, SigningKeyUnavailable
+    from flask_signalr.endpoint_health import EndpointStatus
+    from flask_signalr.endpoint_signal import endpoint_changed
     from flask_signalr.endpoints import EndpointRouter, ServiceEndpoint
     from flask_signalr.errors import (
         AccessTokenRefused,
@@ -119,6 +121,7 @@ __all__ = [
     "CookieAuth",
     "EmulatorUnavailable",
     "EndpointRouter",
+    "EndpointStatus",
     "FrontEndAuth",
     "GroupMember",
     "HideTokens",
@@ -183,6 +186,7 @@ __all__ = [
     "by_name",
     "by_windows_account",
     "canonical_user_id",
+    "endpoint_changed",
     "everything",
     "nothing",
     "only",
@@ -213,6 +217,8 @@ _HOMES = {
     "authorization": "AuthorizationContext Policy Requirement require_authenticated require_claim require_role",
     "claims": "Claims",
     "endpoint_errors": "NoServiceEndpoint RouterRefused SigningKeyUnavailable",
+    "endpoint_health": "EndpointStatus",
+    "endpoint_signal": "endpoint_changed",
     "endpoints": "EndpointRouter ServiceEndpoint",
     "errors": "AccessTokenRefused AccessTokenTooLong AuthenticationFailed AuthorizationDenied BadRequest "
     "BodyTooLarge ConfigurationError ConnectRefused EmulatorUnavailable HubException HubNotFound "

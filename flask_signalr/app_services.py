@@ -1,9 +1,13 @@
 """What the hubs of one app need of the world: the service's REST API, the store, and who is connected."""
 
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from flask_signalr.app_endpoints import AppEndpoints
 from flask_signalr.config import Settings
+from flask_signalr.endpoint_monitor import Announce
+from flask_signalr.endpoints import ServiceEndpoint
+from flask_signalr.errors import MissingExtra
 from flask_signalr.key_source import AccessKeys, KeySource
 from flask_signalr.negotiation import prefixed_hub
 from flask_signalr.presence import Presence, PresenceTimes
@@ -23,6 +27,7 @@ class AppServices:
 
     Args:
         settings: The app's.
+        announcer: Makes who is told when a service endpoint goes up or down.
         store: A store that is open already; without it, the one that the settings name.
 
     Attributes:
@@ -32,10 +37,10 @@ class AppServices:
 
     Raises:
         ConfigurationError: The store cannot be opened.
-        MissingExtra: The store needs an optional dependency.
+        MissingExtra: The store, or the probing of several endpoints, needs an optional dependency.
     """
 
-    def __init__(self, settings: Settings, store: Store | None = None) -> None:
+    def __init__(self, settings: Settings, announcer: Callable[[], Announce], store: Store | None = None) -> None:
         self.store = store or settings.store.open()
         self.keys: KeySource = AccessKeys()
         self.endpoints = AppEndpoints(settings.endpoints)
@@ -44,6 +49,14 @@ class AppServices:
         self._service: ServiceClient | None = None
         self._clients: dict[str, HubClients] = {}
         self._presence: dict[str, Presence] = {}
+        if len(settings.endpoints) > 1 and settings.health.interval:
+            try:
+                probing = self._new_service(retries=0)
+            except MissingExtra as exc:
+                raise MissingExtra(
+                    "probing service endpoints (SIGNALR_HEALTH_INTERVAL=0 switches it off)", exc.extra
+                ) from exc
+            self.endpoints.watch([client.fault for client in probing.endpoints], settings.health, announcer)
 
     @property
     def service(self) -> "ServiceClient":
@@ -53,27 +66,32 @@ class AppServices:
             MissingExtra: The extra ``serverless`` is not installed.
         """
         if self._service is None:  # two threads may both make one: it holds nothing before its first call
-            from flask_signalr.rest.client import ServiceClient
-
-            settings = self._settings
-            self._service = ServiceClient(
-                settings.endpoints,
-                settings.application_name,
-                transport=self._transport,
-                timeout=settings.rest_timeout,
-                retries=settings.rest_retries,
-                algorithm=settings.access_token_algorithm,
-            )
+            self._service = self._new_service(self._settings.rest_retries)
         return self._service
 
+    def _new_service(self, retries: int) -> "ServiceClient":
+        from flask_signalr.rest.client import ServiceClient
+
+        settings = self._settings
+        return ServiceClient(
+            settings.endpoints,
+            settings.application_name,
+            transport=self._transport,
+            timeout=settings.rest_timeout,
+            retries=retries,
+            algorithm=settings.access_token_algorithm,
+        )
+
     def use_transport(self, transport: Transport) -> None:
-        """Let every call of the service take this road from now on."""
+        """Let every call of the service take this road from now on; no endpoint is probed any more, all count as up."""
+        self.endpoints.stop()
+        self.endpoints = AppEndpoints(self._settings.endpoints)
         self._transport = transport
         self._service = None
         self._clients = {}
 
     def clients(self, hub: str) -> "HubClients":
-        """Return the clients of a declared hub.
+        """Return the clients of a declared hub, at all endpoints.
 
         Raises:
             MissingExtra: The extra ``serverless`` is not installed.
@@ -82,6 +100,15 @@ class AppServices:
         if clients is None:
             clients = self._clients[hub] = self.service.hub(hub)
         return clients
+
+    def clients_at(self, hub: str, endpoints: Iterable[ServiceEndpoint]) -> "HubClients":
+        """Return the clients of a declared hub that are at these endpoints.
+
+        Raises:
+            MissingExtra: The extra ``serverless`` is not installed.
+            ConfigurationError: None of them is one of the app's.
+        """
+        return self.clients(hub) if endpoints is self.endpoints.all else self.service.hub(hub, endpoints)
 
     def presence(self, hub: str) -> Presence:
         """Return who is connected to a declared hub."""

@@ -2,15 +2,18 @@
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, cast
 
 from flask import Flask, current_app
 
+from flask_signalr.app_endpoints import AppEndpoints
 from flask_signalr.app_services import AppServices
 from flask_signalr.auth.cookie import CookieAuth
 from flask_signalr.auth.scheme import AuthScheme
 from flask_signalr.config import Settings
+from flask_signalr.endpoint_signal import EndpointAnnouncer
 from flask_signalr.errors import ConfigurationError, HubNotFound
 from flask_signalr.hub import Declaration
 from flask_signalr.hub_options import HubKeywords, HubOptions
@@ -18,6 +21,7 @@ from flask_signalr.mounted_hub import MountedHub
 from flask_signalr.negotiation import prefixed_hub
 from flask_signalr.rest.exchange import Transport
 from flask_signalr.sign_out import SignOut
+from flask_signalr.stores.store import Store
 from flask_signalr.upstream_token import UpstreamTokenCheck
 
 if TYPE_CHECKING:
@@ -118,7 +122,7 @@ class AppState:
         self._transport: Transport | None = None
         self._declarations = declarations
         self._defaults = defaults
-        self._configured = Configured(app, settings, defaults, AppServices(settings))
+        self._configured = Configured(app, settings, defaults, self._services(settings))
         self._sign_out = SignOut(app, self._hubs_to_sign_out_of, self._close_user)
 
     @property
@@ -139,10 +143,20 @@ class AppState:
         """
         old = self._configured
         store = old.services.store if settings.store == old.settings.store else None
-        configured = Configured(self.app, settings, self._defaults, AppServices(settings, store))
+        configured = Configured(self.app, settings, self._defaults, self._services(settings, store))
+        configured.services.endpoints.take_over(old.services.endpoints)
         if self._transport is not None:
             configured.services.use_transport(self._transport)
         self._configured = configured
+        old.services.endpoints.stop()
+
+    def _services(self, settings: Settings, store: Store | None = None) -> AppServices:
+        return AppServices(settings, partial(EndpointAnnouncer, self.app), store)
+
+    @property
+    def endpoints(self) -> AppEndpoints:
+        """The service endpoints, and which of them are up."""
+        return self._configured.services.endpoints
 
     @property
     def service(self) -> "ServiceClient":

@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from flask_signalr.config_keys import CONNECTION_STRING_FORM, ConfigurationKeys, read_keys
+from flask_signalr.endpoint_health import DEFAULT_HEALTH, HealthSettings
 from flask_signalr.endpoints import ServiceEndpoint, merge_endpoints
 from flask_signalr.errors import ConfigurationError
 from flask_signalr.negotiation import check_application_name
@@ -39,10 +40,9 @@ class Settings:
             ``serverless`` is installed.
         close_on_expiry: Whether the service closes a connection when the sign-in that opened it ends.
         refresh: Whether clients may renew the sign-in of their connections.
-        close_on_expiry: Whether the service closes a connection when the sign-in that opened it ends.
-        refresh: Whether clients may renew the sign-in of their connections.
         rest_timeout: Seconds that a call of the service may take, with its repetitions.
         rest_retries: How often a call of the service is repeated at most.
+        health: How several service endpoints are probed.
     """
 
     endpoints: tuple[ServiceEndpoint, ...]
@@ -57,10 +57,9 @@ class Settings:
     close_on_sign_out: bool | None = None
     close_on_expiry: bool = False
     refresh: bool = False
-    close_on_expiry: bool = False
-    refresh: bool = False
     rest_timeout: float = 10
     rest_retries: int = 3
+    health: HealthSettings = DEFAULT_HEALTH
 
     @property
     def detailed_errors(self) -> bool:
@@ -106,10 +105,11 @@ class Settings:
             close_on_sign_out=keys.close_on_sign_out,
             close_on_expiry=keys.close_on_expiry,
             refresh=keys.refresh,
-            close_on_expiry=keys.close_on_expiry,
-            refresh=keys.refresh,
             rest_timeout=keys.rest_timeout,
             rest_retries=keys.rest_retries,
+            health=HealthSettings(
+                keys.health_interval, keys.health_timeout, keys.health_failures, keys.health_successes
+            ),
         )
 
 

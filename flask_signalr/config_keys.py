@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 
+from flask_signalr.endpoint_health import DEFAULT_HEALTH
 from flask_signalr.errors import ConfigurationError
 from flask_signalr.stores.store import MAX_LIFETIME
 from flask_signalr.stores.store_settings import IN_MEMORY
@@ -47,10 +48,12 @@ class ConfigurationKeys(msgspec.Struct, kw_only=True, rename=lambda field: _PREF
     close_on_sign_out: bool | None = None
     close_on_expiry: bool = False
     refresh: bool = False
-    close_on_expiry: bool = False
-    refresh: bool = False
     rest_timeout: Annotated[float, msgspec.Meta(gt=0, le=300)] = 10
     rest_retries: Annotated[int, msgspec.Meta(ge=0, le=10)] = 3
+    health_interval: Annotated[float, msgspec.Meta(ge=0, le=3600)] = DEFAULT_HEALTH.interval
+    health_timeout: Annotated[float, msgspec.Meta(gt=0, le=60)] = DEFAULT_HEALTH.timeout
+    health_failures: Annotated[int, msgspec.Meta(ge=1, le=100)] = DEFAULT_HEALTH.failures
+    health_successes: Annotated[int, msgspec.Meta(ge=1, le=100)] = DEFAULT_HEALTH.successes
     secondary_keys: SecondaryKeys = ""
     upstream_issuer: str = ""
     upstream_audience: str = ""
@@ -83,10 +86,12 @@ _FORMS = {
     "SIGNALR_CLOSE_ON_SIGN_OUT": "give true or false",
     "SIGNALR_CLOSE_ON_EXPIRY": "give true or false",
     "SIGNALR_REFRESH": "give true or false",
-    "SIGNALR_CLOSE_ON_EXPIRY": "give true or false",
-    "SIGNALR_REFRESH": "give true or false",
     "SIGNALR_REST_TIMEOUT": "give seconds, such as 10",
     "SIGNALR_REST_RETRIES": "give a whole number, such as 3",
+    "SIGNALR_HEALTH_INTERVAL": "give seconds, such as 30; 0 probes nothing",
+    "SIGNALR_HEALTH_TIMEOUT": "give seconds, such as 2",
+    "SIGNALR_HEALTH_FAILURES": "give a whole number, such as 2",
+    "SIGNALR_HEALTH_SUCCESSES": "give a whole number, such as 1",
     "SIGNALR_SECONDARY_KEYS": "give an object of endpoint name to key or keys; for one endpoint the key alone will do",
     "SIGNALR_UPSTREAM_BODY_LIMIT": "give a whole number of bytes",
     "SIGNALR_UPSTREAM_REPLAY_WINDOW": "give whole seconds, such as 300; 0 turns it off",

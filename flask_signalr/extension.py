@@ -6,6 +6,7 @@ from typing import Any, Unpack
 
 from flask import Flask, current_app, has_app_context
 
+from flask_signalr.app_endpoints import AppEndpoints
 from flask_signalr.app_state import AppState
 from flask_signalr.config import Settings
 from flask_signalr.errors import ConfigurationError
@@ -108,6 +109,15 @@ class SignalR:
         else:
             state = self._state()
         state.reload(Settings.from_config(state.app.config))
+
+    @property
+    def endpoints(self) -> AppEndpoints:
+        """The service endpoints of the current app, or of the only one there is; their ``status()`` tells who is up.
+
+        Raises:
+            ConfigurationError: No app, or none in particular, is known.
+        """
+        return self._state().endpoints
 
     def _mounted(self, name: str) -> MountedHub:
         """Return a hub in the current app, or in the only one there is."""

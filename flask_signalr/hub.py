@@ -101,7 +101,7 @@ class Hub:
             ConfigurationError: No app, or none in particular, is known.
             MissingExtra: The extra ``serverless`` is not installed.
         """
-        return self._mounted(self.name).services.clients(self.name)
+        return self._mounted(self.name).clients
 
     @property
     def presence(self) -> Presence:

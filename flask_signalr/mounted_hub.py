@@ -3,6 +3,7 @@
 import logging
 import time
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from flask import Request
 
@@ -21,6 +22,9 @@ from flask_signalr.negotiation import ClientAccess, client_access, prefixed_hub
 from flask_signalr.principal import Principal
 from flask_signalr.token_claims import token_claims, token_lifetime
 from flask_signalr.upstream_token import UpstreamTokenCheck
+
+if TYPE_CHECKING:
+    from flask_signalr.rest.hub_clients import HubClients
 
 logger = logging.getLogger("flask_signalr.negotiate")
 
@@ -168,6 +172,18 @@ class MountedHub:
                 ", ".join(map(repr, claims.types())),
             )
         return access
+
+    @property
+    def clients(self) -> "HubClients":
+        """The clients of this hub, at the endpoints that its endpoint router sends messages to.
+
+        Raises:
+            MissingExtra: The extra ``serverless`` is not installed.
+            ConfigurationError: The router chose none of the app's endpoints.
+        """
+        services = self.services
+        chosen = self.options.endpoint_router.message_endpoints(self.name, services.endpoints.all)
+        return services.clients_at(self.name, chosen)
 
     def _warn_once(self, subject: str, message: str, *arguments: object) -> None:
         if subject not in self.warned:

@@ -24,7 +24,9 @@ def create_app(signalr: SignalR | None = None, **config: Any) -> Flask:
     It is not in testing mode: what would be a 500 for the caller is one in the test.
     """
     app = Flask(__name__)
-    app.config.update({"SIGNALR_CONNECTION_STRING": CONNECTION_STRING, "SECRET_KEY": "of-the-session", **config})
+    usual = {"SIGNALR_CONNECTION_STRING": CONNECTION_STRING, "SECRET_KEY": "of-the-session"}
+    unprobed = {"SIGNALR_HEALTH_INTERVAL": 0}  # nobody is at the addresses of these tests
+    app.config.update(usual | unprobed | config)
     if signalr is not None:
         signalr.init_app(app)
     return app

@@ -10,7 +10,7 @@ from flask_signalr.rest.calls import HubAddress, check_hub_name
 from flask_signalr.rest.endpoint_client import EndpointClient
 from flask_signalr.rest.exchange import Transport
 from flask_signalr.rest.hub_clients import HubClients, check_timeout
-from flask_signalr.rest.token_cache import TokenCache
+from flask_signalr.rest.token_cache import TokenCache, TokenSource
 from flask_signalr.service_errors import ServiceUnreachable
 
 _MOST_RETRIES = 10
@@ -30,10 +30,12 @@ class ServiceClient:
         retries: How often a call is repeated at most; nothing that the service may have carried out is repeated,
             unless that does no harm. The transport's business when one is given.
         algorithm: ``HS256`` or ``HS512``.
+        credential: Who asks, at endpoints without an access key: an object with ``get_token``, such as those of
+            azure-identity; ``None`` for what the connection strings describe.
 
     Raises:
-        MissingExtra: urllib3 is not installed.
-        ConfigurationError: A value cannot be used, or an endpoint has no access key to sign with.
+        MissingExtra: urllib3 is not installed, or azure-identity where a connection string has an AuthType.
+        ConfigurationError: A value cannot be used.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class ServiceClient:
         timeout: float = 10,
         retries: int = 3,
         algorithm: str = "HS256",
+        credential: "TokenCredential | EntraIdentity | None" = None,
     ) -> None:
         if type(retries) is not int or not 0 <= retries <= _MOST_RETRIES:
             raise ConfigurationError(f"retries= takes a whole number, 0 to {_MOST_RETRIES}, not {retries!r}")
@@ -53,8 +56,8 @@ class ServiceClient:
             raise ConfigurationError("endpoints= is empty: give one ServiceEndpoint at least")
         self._timeout = check_timeout(timeout)
         self._application_name = application_name
-        carry = transport if transport is not None else _urllib3_transport(retries)
-        self._endpoints = tuple(EndpointClient(each, carry, TokenCache(each, algorithm)) for each in given)
+        carry = transport if transport is not None else urllib3_transport(retries)
+        self._endpoints = tuple(EndpointClient(each, carry, source(each)) for each in given)
 
     @classmethod
     def from_connection_string(cls, connection_string: str, **options: Any) -> "ServiceClient":
@@ -69,14 +72,30 @@ class ServiceClient:
         """
         return cls(ServiceEndpoint.parse(connection_string), **options)
 
-    def hub(self, name: str) -> HubClients:
+    @property
+    def endpoints(self) -> tuple[EndpointClient, ...]:
+        """The service endpoints, as calls see them."""
+        return self._endpoints
+
+    def hub(self, name: str, endpoints: Iterable[ServiceEndpoint] | None = None) -> HubClients:
         """Return the clients of a hub; the service knows no upper and lower case in its name.
+
+        Args:
+            name: The hub's name.
+            endpoints: Those of this object's endpoints that the calls go to; ``None`` for all.
 
         Raises:
             InvalidName: The service can have no hub of that name.
+            ConfigurationError: None of the endpoints is this object's.
         """
         address = HubAddress.of(check_hub_name(name), self._application_name)
-        return HubClients(HubCaller(self._endpoints, address, self._timeout))
+        chosen = self._endpoints
+        if endpoints is not None:
+            wanted = set(endpoints)
+            chosen = tuple(each for each in chosen if each.endpoint in wanted)
+            if not chosen:
+                raise ConfigurationError(f"hub {name!r}: none of the endpoints for its messages is one of this client")
+        return HubClients(HubCaller(chosen, address, self._timeout))
 
     def health(self) -> dict[str, bool]:
         """Return of each service endpoint, by name or else by URL, whether it can be reached and says that it is well.
@@ -94,9 +113,10 @@ class ServiceClient:
         return f"ServiceClient({', '.join(each.name for each in self._endpoints)})"
 
 
-def _urllib3_transport(retries: int) -> Transport:
+def urllib3_transport(retries: int, feature: str = "ServiceClient", extra: str = "serverless") -> Transport:
+    """Return the transport over sockets; raises `MissingExtra` of a feature and its extra without urllib3."""
     try:
         from flask_signalr.rest.urllib3_transport import Urllib3Transport
     except ImportError as exc:
-        raise MissingExtra("ServiceClient", "serverless") from exc
+        raise MissingExtra(feature, extra) from exc
     return Urllib3Transport(retries)

@@ -1,14 +1,20 @@
 """One service endpoint, as the calls see it: it adds the token and the headers, and reads the answer."""
 
 import platform
+import time
 
 from flask_signalr.endpoints import ServiceEndpoint
+from flask_signalr.errors import ServiceError, Unavailable
 from flask_signalr.rest.calls import API_VERSION, Call, HubAddress
 from flask_signalr.rest.exchange import ServiceRequest, ServiceResponse, Transport
 from flask_signalr.rest.refusals import is_absent, refusal
 from flask_signalr.rest.token_cache import TokenSource
 
+_HEALTH = f"api/health?api-version={API_VERSION}"
+_NOBODY = f"api/hubs/health/connections/nobody?api-version={API_VERSION}"
 _USER_AGENT = f"flask_signalr (Python/{platform.python_version()})"
+_REFUSED_TOKEN = (401, 403)
+_NOT_ABOUT_HEALTH = (404, 429)
 
 
 class EndpointClient:
@@ -43,7 +49,7 @@ class EndpointClient:
         if tracing_id is not None:
             request.headers["X-ASRS-Message-Tracing-Id"] = str(tracing_id)
         response = self._transport(request)
-        if 200 <= response.status < 300:
+        if _is_success(response):
             return response
         if is_absent(response):
             return None
@@ -57,13 +63,40 @@ class EndpointClient:
 
         Source: Azure/azure-signalr:src/Microsoft.Azure.SignalR.Management/ServiceManagerImpl.cs.
         """
-        request = self._request("HEAD", f"api/health?api-version={API_VERSION}", "", None, timeout)
+        request = self._request("HEAD", _HEALTH, "", None, timeout)
         response = self._transport(request)
         if response.status >= 500:
             return False
-        if not 200 <= response.status < 300:
+        if not _is_success(response):
             raise refusal(request, response)
         return True
+
+    def fault(self, timeout: float) -> str | None:
+        """Return why the endpoint takes no clients that this app sends; ``None`` if nothing speaks against it.
+
+        It is asked for its health without a token, as the SDK does, and then with one for a connection that nobody has:
+        a wrong key is refused there, as the clients' tokens would be.
+
+        Args:
+            timeout: Seconds that both questions together may take.
+
+        Source: Azure/azure-signalr:src/Microsoft.Azure.SignalR.Management/RestHealthCheckService.cs.
+        """
+        end = time.monotonic() + timeout
+        url = self.endpoint.server_base_url + _HEALTH
+        request = ServiceRequest("HEAD", url, {"Asrs-User-Agent": _USER_AGENT}, None, timeout)
+        try:
+            response = self._transport(request)
+            if _is_success(response) or response.status in _REFUSED_TOKEN:  # some emulators want one here too
+                request = self._request("HEAD", _NOBODY, "", None, max(end - time.monotonic(), 0.001))
+                response = self._transport(request)
+                if response.status in _NOT_ABOUT_HEALTH:
+                    return None
+        except ServiceError as exc:
+            return str(exc)
+        except Unavailable:
+            return None  # there is no token to be had, which says nothing of the endpoint
+        return None if _is_success(response) else str(refusal(request, response))
 
     def _request(self, method: str, resource: str, query: str, body: bytes | None, timeout: float) -> ServiceRequest:
         """Return the request for a resource, with a token that opens just this resource.
@@ -75,3 +108,7 @@ class EndpointClient:
         if body is not None:
             headers["Content-Type"] = "application/json; charset=utf-8"
         return ServiceRequest(method, f"{self.endpoint.server_base_url}{resource}{query}", headers, body, timeout)
+
+
+def _is_success(response: ServiceResponse) -> bool:
+    return 200 <= response.status < 300

@@ -1,0 +1,67 @@
+"""The signal that an app gets when one of its service endpoints goes up or down."""
+
+import logging
+import weakref
+from collections import deque
+from threading import Lock, Thread
+
+from blinker import Namespace
+from flask import Flask
+
+from flask_signalr.endpoint_health import EndpointStatus
+
+logger = logging.getLogger("flask_signalr.endpoints")
+
+endpoint_changed = Namespace().signal(
+    "endpoint-changed",
+    "Sent when a service endpoint went up or down, in each process that found it so: sender is the app, status an "
+    "EndpointStatus. Receivers run in a thread of their own, one after the other, without request and app context.",
+)
+
+_MOST_WAITING = 1000
+
+
+class EndpointAnnouncer:
+    """Sends `endpoint_changed` for an app, in a thread that lives while there is something to send.
+
+    A receiver that takes long delays others like it, and neither requests nor probes. Nothing keeps the app alive.
+
+    Args:
+        app: The sender.
+    """
+
+    def __init__(self, app: Flask) -> None:
+        self._app = weakref.ref(app)
+        self._waiting: deque[EndpointStatus] = deque(maxlen=_MOST_WAITING)
+        self._lock = Lock()
+        self._is_sending = False
+
+    def __call__(self, status: EndpointStatus) -> None:
+        """Send the signal soon."""
+        with self._lock:
+            self._waiting.append(status)
+            if self._is_sending:
+                return
+            self._is_sending = True
+        Thread(target=self._send_all, name="flask-signalr-endpoint-changed", daemon=True).start()
+
+    def _send_all(self) -> None:
+        while True:
+            with self._lock:
+                if not self._waiting:
+                    self._is_sending = False
+                    return
+                status = self._waiting.popleft()
+            app = self._app()
+            if app is not None:
+                _send(app, status)
+            del app  # or this thread would keep it alive while it waits for the lock
+
+
+def _send(app: Flask, status: EndpointStatus) -> None:
+    """Call every receiver; blinker itself ends at the first that raises."""
+    for receiver in endpoint_changed.receivers_for(app):
+        try:
+            receiver(app, status=status)
+        except Exception:
+            logger.exception("a receiver of endpoint_changed failed at endpoint %r", status.name or status.url)

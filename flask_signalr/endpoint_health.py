@@ -35,8 +35,9 @@ class HealthSettings:
     def __post_init__(self) -> None:
         if 0 < self.interval < _SHORTEST_INTERVAL or 0 < self.interval <= self.failures * self.timeout:
             raise ConfigurationError(
-                f"SIGNALR_HEALTH_INTERVAL: {self.interval:g} s are too short for {self.failures} probes (SIGNALR_HEALTH_FAILURES) of up to "
-                f"{self.timeout:g} s (SIGNALR_HEALTH_TIMEOUT); give more, at least {_SHORTEST_INTERVAL}, or 0 to probe nothing"
+                f"SIGNALR_HEALTH_INTERVAL: {self.interval:g} s are too short for {self.failures} probes "
+                f"(SIGNALR_HEALTH_FAILURES) of up to {self.timeout:g} s (SIGNALR_HEALTH_TIMEOUT); give more, at least "
+                f"{_SHORTEST_INTERVAL}, or 0 to probe nothing"
             )
 
     @property

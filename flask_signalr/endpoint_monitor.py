@@ -162,7 +162,10 @@ class EndpointMonitor:
             logger.warning("service endpoint %r is up again", name)
         else:
             logger.warning("service endpoint %r is down, no clients are sent to it: %s", name, health.reason)
-        self._announce(health.status(endpoint))
+        try:
+            self._announce(health.status(endpoint))
+        except Exception:
+            logger.exception("nobody could be told of service endpoint %r", name)
 
     def _up(self) -> EndpointGroup:
         return EndpointGroup(endpoint for endpoint in self._endpoints if self._known[address_of(endpoint)].is_up)

@@ -37,13 +37,16 @@ class EndpointAnnouncer:
         self._is_sending = False
 
     def __call__(self, status: EndpointStatus) -> None:
-        """Send the signal soon."""
+        """Send the signal soon.
+
+        Raises:
+            RuntimeError: There can be no more threads; it is sent with the next one.
+        """
         with self._lock:
             self._waiting.append(status)
-            if self._is_sending:
-                return
-            self._is_sending = True
-        Thread(target=self._send_all, name="flask-signalr-endpoint-changed", daemon=True).start()
+            if not self._is_sending:
+                Thread(target=self._send_all, name="flask-signalr-endpoint-changed", daemon=True).start()
+                self._is_sending = True
 
     def _send_all(self) -> None:
         while True:

@@ -1,0 +1,214 @@
+"""The thread that probes: what it does with outcomes, with silence and with faults, and when it ends."""
+
+import queue
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+import pytest
+
+from flask_signalr.endpoint_health import EndpointHealth, EndpointStatus, HealthSettings
+from flask_signalr.endpoint_monitor import EndpointMonitor, KnownHealth, Probe, address_of
+from tests.live import LONGEST_WAIT
+from tests.recorded_service import EAST, WEST
+
+QUICK = HealthSettings(interval=1, timeout=0.1)
+
+
+class Watched:
+    """Two endpoints: what each is at the moment, how often it was probed, and who was told of it."""
+
+    def __init__(self) -> None:
+        self.faults: dict[str, str | None] = {"east": None, "west": None}
+        self.told: queue.Queue[EndpointStatus] = queue.Queue()
+        self.probes: dict[str, int] = {"east": 0, "west": 0}
+        self.known: KnownHealth = {}
+        self._probed = threading.Condition()
+
+    def probe(self, name: str) -> Probe:
+        def probe(timeout: float) -> str | None:
+            with self._probed:
+                self.probes[name] += 1
+                self._probed.notify_all()
+            return self.faults[name]
+
+        return probe
+
+    def wait_for_probes(self, name: str, count: int) -> None:
+        with self._probed:
+            assert self._probed.wait_for(lambda: self.probes[name] >= count, LONGEST_WAIT)
+
+    def next_change(self) -> tuple[str, bool, str]:
+        status = self.told.get(timeout=LONGEST_WAIT)
+        return status.name, status.is_up, status.reason
+
+    @contextmanager
+    def monitored(self, east: Probe | None = None) -> Iterator[EndpointMonitor]:
+        probes = [(EAST, east or self.probe("east")), (WEST, self.probe("west"))]
+        monitor = EndpointMonitor(probes, QUICK, self.known, self.told.put)
+        try:
+            yield monitor
+        finally:
+            monitor.stop()
+            until_no_thread("flask-signalr-endpoints")
+
+
+def threads(name: str) -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == name]
+
+
+def until_no_thread(name: str) -> None:
+    for thread in threads(name):
+        thread.join(LONGEST_WAIT)
+    assert not threads(name)
+
+
+def test_nothing_runs_before_somebody_asks() -> None:
+    """An app that is loaded before the server forks must have no threads yet."""
+    with Watched().monitored():
+        assert not threads("flask-signalr-endpoints")
+
+
+def test_who_fails_is_out_of_the_choice_until_it_is_back() -> None:
+    watched = Watched()
+    watched.faults["east"] = "it is gone"
+    with watched.monitored() as monitor:
+        first = monitor.reachable()
+        went = watched.next_change()
+        without = monitor.reachable()
+        watched.faults["east"] = None
+        came = watched.next_change()
+
+        assert (first, without, monitor.reachable()) == ((EAST, WEST), (WEST,), (EAST, WEST))
+    assert (went, came) == (("east", False, "it is gone"), ("east", True, ""))
+
+
+def test_the_choice_stays_the_same_object_while_nothing_changes() -> None:
+    """It is prepared once for a change, not once for a negotiation."""
+    watched = Watched()
+    with watched.monitored() as monitor:
+        before = monitor.reachable()
+        watched.wait_for_probes("east", 2)
+
+        assert monitor.reachable() is before
+
+
+def test_when_all_are_down_nobody_is_left() -> None:
+    watched = Watched()
+    watched.faults.update(east="gone", west="gone")
+    with watched.monitored() as monitor:
+        monitor.reachable()
+        names = {watched.next_change()[0], watched.next_change()[0]}
+
+        assert monitor.reachable() == ()
+    assert names == {"east", "west"}
+
+
+def test_a_probe_that_never_ends_is_a_failure_and_gets_no_second_thread() -> None:
+    """No timeout of ours ends the wait for a name server."""
+    watched, let_go, calls = Watched(), threading.Event(), []
+
+    def hang(timeout: float) -> None:
+        calls.append(timeout)
+        assert let_go.wait(LONGEST_WAIT)
+
+    with watched.monitored(hang) as monitor:
+        monitor.reachable()
+        went = watched.next_change()
+        hanging = len(threads("flask-signalr-probe"))
+        let_go.set()
+        came = watched.next_change()
+
+    assert went[:2] == ("east", False)
+    assert went[2] in ("no answer within 0.1 s", "no answer yet to a probe that was given up")
+    assert hanging <= 2  # west may be probed just now
+    assert came == ("east", True, "")
+    assert len(calls) >= 2
+
+
+def test_a_fault_of_our_own_takes_no_endpoint_out(caplog: pytest.LogCaptureFixture) -> None:
+    watched, called = Watched(), threading.Event()
+
+    def broken(timeout: float) -> None:
+        if called.is_set():
+            again.set()
+        called.set()
+        raise ZeroDivisionError
+
+    again = threading.Event()
+    with watched.monitored(broken) as monitor:
+        monitor.reachable()
+        assert again.wait(LONGEST_WAIT)
+
+        assert monitor.reachable() == (EAST, WEST)
+    assert "service endpoint 'east' cannot be probed" in caplog.text
+
+
+def test_whoever_is_told_cannot_end_the_probing(caplog: pytest.LogCaptureFixture) -> None:
+    watched = Watched()
+    watched.faults["east"] = "gone"
+    told: queue.Queue[bool] = queue.Queue()
+
+    def fail(status: EndpointStatus) -> None:
+        told.put(status.is_up)
+        raise ZeroDivisionError
+
+    probes = [(EAST, watched.probe("east")), (WEST, watched.probe("west"))]
+    monitor = EndpointMonitor(probes, QUICK, {}, fail)
+    monitor.reachable()
+    went = told.get(timeout=LONGEST_WAIT)
+    watched.faults["east"] = None
+    came = told.get(timeout=LONGEST_WAIT)
+    monitor.stop()
+    until_no_thread("flask-signalr-endpoints")
+
+    assert (went, came) == (False, True)
+    assert "nobody could be told of service endpoint 'east'" in caplog.text
+
+
+def test_many_first_requests_at_once_start_one_thread() -> None:
+    watched, barrier = Watched(), threading.Barrier(16)
+    with watched.monitored() as monitor:
+
+        def ask() -> None:
+            barrier.wait(LONGEST_WAIT)
+            monitor.reachable()
+
+        callers = [threading.Thread(target=ask) for _ in range(16)]
+        for caller in callers:
+            caller.start()
+        for caller in callers:
+            caller.join()
+
+        assert len(threads("flask-signalr-endpoints")) == 1
+
+
+def test_what_is_known_already_holds_from_the_beginning() -> None:
+    watched = Watched()
+    watched.known[address_of(EAST)] = EndpointHealth(since=1, next_probe_at=1e12, is_up=False, failures=9)
+    with watched.monitored() as monitor:
+        before = monitor.reachable()
+        change = watched.next_change()
+
+    assert before == (WEST,)
+    assert change == ("east", True, "")
+
+
+def test_the_thread_ends_when_it_is_told_to() -> None:
+    watched = Watched()
+    with watched.monitored() as monitor:
+        monitor.reachable()
+        watched.wait_for_probes("east", 1)
+
+        monitor.stop()
+        monitor.stop()
+
+        until_no_thread("flask-signalr-endpoints")
+
+
+def test_health_is_of_a_place_and_not_of_a_key() -> None:
+    """A key that was rotated makes no other endpoint."""
+    rotated = replace(EAST, access_key="another" * 6, name="renamed")
+
+    assert address_of(rotated) == address_of(EAST) != address_of(WEST)

@@ -75,7 +75,10 @@ def test_no_call_is_answered_in_a_way_that_the_document_does_not_tell(
     case.validate_response(response)
 
 
-@pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
+DESCRIBED = [route for route in ROUTES if route.method != "QUERY"]  # which OpenAPI has no word for before 3.2
+
+
+@pytest.mark.parametrize("route", DESCRIBED, ids=lambda route: f"{route.method} {route.path}")
 def test_every_operation_but_health_wants_a_token(emulator: Emulator, route: Route) -> None:
     """The document says so of each."""
     operation = openapi_document(emulator.url)["paths"][route.path][route.method.lower()]
@@ -100,5 +103,5 @@ def test_every_operation_is_described() -> None:
 
     described = {(method.upper(), path) for path, methods in paths.items() for method in methods}
 
-    assert described == {(route.method, route.path) for route in ROUTES}
-    assert len(described) == len(ROUTES)
+    assert described == {(route.method, route.path) for route in DESCRIBED}
+    assert len(described) == len(DESCRIBED)

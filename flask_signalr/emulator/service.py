@@ -92,6 +92,13 @@ class Service(Speaker):
             return None
         return connection
 
+    def with_token(self, hub: str, token: str) -> Connection | None:
+        """Return the live connection of a connection token, whoever asks; one whose token is its id has none."""
+        connection = self._connections.get(token)
+        if connection is None or connection.hub != hub or connection.token == connection.id:
+            return None
+        return None if connection.phase in {Phase.CLOSING, Phase.ABORTED} else connection
+
     def open(self, connection: Connection, transport: ClientTransport, now: float, query: str = "") -> None:
         """Let a transport carry a connection that was negotiated; the client's handshake comes next.
 

@@ -7,12 +7,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes
 
-from flask_signalr.emulator.rest import commands, invocations, members, messages, streams, tokens
+from flask_signalr.emulator.rest import authentication, commands, invocations, members, messages, streams, tokens
 from flask_signalr.emulator.rest.call import Operation, RestCall
 from flask_signalr.emulator.rest.response import RestResponse
 from flask_signalr.errors import BadRequest
 
-API_VERSIONS = ("2022-06-01", "2022-11-01", "2023-07-01", "2024-12-01")
+API_VERSIONS = ("2022-06-01", "2022-11-01", "2023-07-01", "2024-12-01", "2026-07-01")
 """The versions that a call may name, oldest first; what two of them have in common means the same in both."""
 
 
@@ -75,7 +75,7 @@ _USER_GROUP = f"{_USER}/groups/{{group}}"
 _SENDING = ("application", "excluded")
 _CLOSING = ("application", "excluded", "reason")
 _PAGING = ("application", "maxpagesize", "top", "continuationToken")
-_2022, _2023, _2024 = API_VERSIONS[1:]
+_2022, _2023, _2024, _2026 = API_VERSIONS[1:]
 
 _READERS = (
     ("/api/health", health, True),
@@ -101,6 +101,12 @@ ROUTES = (
           answer="Token", since=_2022),
     Route("POST", f"{_HUB}/:execute", commands.execute, 202, ("filter",), "Commands", since=_2023),
     Route("DELETE", _CONNECTION, messages.close_connection, 200, ("application", "reason")),
+    Route("POST", f"{_HUB}/connections/:refreshAuth", authentication.refresh, 200, body="Renewal", answer="Claims",
+          since=_2026),
+    Route("POST", f"{_HUB}/connections/claims", authentication.read_claims, 200, body="ConnectionToken",
+          answer="Claims", since=_2026),
+    Route("QUERY", f"{_HUB}/connections/claims", authentication.read_claims, 200, body="ConnectionToken",
+          answer="Claims", since=_2026),
     Route("POST", f"{_CONNECTION}/:send", messages.send, 202, body="Message"),
     Route("POST", f"{_CONNECTION}/:invoke", invocations.invoke, 200, body="Message", answer="Result", since=_2024),
     Route("DELETE", f"{_CONNECTION}/groups", members.remove_connection_from_all, 200),

@@ -90,6 +90,7 @@ if TYPE_CHECKING:
     from flask_signalr.rest.hub_clients import HubClients
     from flask_signalr.service_errors import (
         ClientInvocationFailed,
+        EntraTokenUnavailable,
         RecipientNotFound,
         ServiceBusy,
         ServiceCallsFailed,
@@ -122,6 +123,7 @@ __all__ = [
     "EmulatorUnavailable",
     "EndpointRouter",
     "EndpointStatus",
+    "EntraTokenUnavailable",
     "FrontEndAuth",
     "GroupMember",
     "HideTokens",
@@ -238,8 +240,8 @@ _HOMES = {
     "rest.exchange": "ServiceRequest ServiceResponse Transport",
     "rest.group_members": "GroupMember",
     "rest.hub_clients": "HubClients",
-    "service_errors": "ClientInvocationFailed RecipientNotFound ServiceBusy ServiceCallsFailed ServiceRefusedCall "
-    "ServiceRefusedToken ServiceUnreachable",
+    "service_errors": "ClientInvocationFailed EntraTokenUnavailable RecipientNotFound ServiceBusy ServiceCallsFailed "
+    "ServiceRefusedCall ServiceRefusedToken ServiceUnreachable",
     "token_claims": "TokenOptions",
 }
 """Which module has which public names."""

@@ -15,6 +15,7 @@ from flask_signalr.rest.exchange import Transport
 from flask_signalr.stores.store import Store
 
 if TYPE_CHECKING:
+    from flask_signalr.entra.entra_access import EntraAccess
     from flask_signalr.rest.client import ServiceClient
     from flask_signalr.rest.hub_clients import HubClients
 
@@ -29,20 +30,29 @@ class AppServices:
         settings: The app's.
         announcer: Makes who is told when a service endpoint goes up or down.
         store: A store that is open already; without it, the one that the settings name.
+        entra: What former settings were given of Microsoft Entra ID; it stays if these are given the same.
 
     Attributes:
         store: What the processes of the app share.
         endpoints: The service endpoints, and which of them are up.
+        entra: What endpoints without an access key need; ``None`` if all have one.
         keys: What the client tokens of an endpoint without an access key are signed with.
 
     Raises:
         ConfigurationError: The store cannot be opened.
-        MissingExtra: The store, or the probing of several endpoints, needs an optional dependency.
+        MissingExtra: The store, an AuthType, or the probing of several endpoints needs an optional dependency.
     """
 
-    def __init__(self, settings: Settings, announcer: Callable[[], Announce], store: Store | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        announcer: Callable[[], Announce],
+        store: Store | None = None,
+        entra: "EntraAccess | None" = None,
+    ) -> None:
         self.store = store or settings.store.open()
-        self.keys: KeySource = AccessKeys()
+        self.entra = _entra_access(settings, entra)
+        self.keys: KeySource = AccessKeys() if self.entra is None else self.entra.keys
         self.endpoints = AppEndpoints(settings.endpoints)
         self._settings = settings
         self._transport: Transport | None = None
@@ -80,6 +90,7 @@ class AppServices:
             timeout=settings.rest_timeout,
             retries=retries,
             algorithm=settings.access_token_algorithm,
+            credential=None if self.entra is None else self.entra.identity,
         )
 
     def use_transport(self, transport: Transport) -> None:
@@ -87,6 +98,8 @@ class AppServices:
         self.endpoints.stop()
         self.endpoints = AppEndpoints(self._settings.endpoints)
         self._transport = transport
+        if self.entra is not None:
+            self.entra.use_transport(transport)
         self._service = None
         self._clients = {}
 
@@ -125,3 +138,16 @@ class AppServices:
                 ),
             )
         return presence
+
+
+def _entra_access(settings: Settings, former: "EntraAccess | None") -> "EntraAccess | None":
+    if all(endpoint.key is not None for endpoint in settings.endpoints):
+        return None
+    from flask_signalr.entra.entra_access import EntraAccess
+    from flask_signalr.rest.client import urllib3_transport
+
+    facts = settings.endpoints, settings.entra, settings.application_name, settings.rest_timeout
+    if former is not None and former.is_made_of(*facts):
+        return former  # with the keys that it fetched
+    transport = urllib3_transport(settings.rest_retries, "an AuthType in the connection string", "entra")
+    return EntraAccess(*facts, transport)

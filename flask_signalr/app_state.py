@@ -25,6 +25,7 @@ from flask_signalr.stores.store import Store
 from flask_signalr.upstream_token import UpstreamTokenCheck
 
 if TYPE_CHECKING:
+    from flask_signalr.entra.entra_access import EntraAccess
     from flask_signalr.rest.client import ServiceClient
 
 
@@ -57,8 +58,8 @@ class Configured:
         self.hubs: dict[str, MountedHub] = {}
         self._names: tuple[int, Mapping[str, str]] = (0, {})
         self.options = self.options_of(defaults)
-        if settings.close_on_sign_out:
-            _ = services.service  # a missing extra is told now, not when somebody signs out
+        if settings.close_on_sign_out or settings.refresh:
+            _ = services.service  # a missing extra is told now, not when somebody signs out or renews a sign-in
 
     def options_of(self, keywords: HubKeywords) -> HubOptions:
         """Return the options that a hub's keywords come to."""
@@ -69,7 +70,11 @@ class Configured:
             "token_options": self.settings.token_options,
             "close_on_expiry": self.settings.close_on_expiry,
         }
-        return self._sync(HubOptions(**cast("dict[str, Any]", configured | keywords)))
+        options = self._sync(HubOptions(**cast("dict[str, Any]", configured | keywords)))
+        entra = self.services.entra
+        if entra is not None and entra.issued_tokens is not None:
+            entra.issued_tokens.check(options.claims_filter, options.token_options, options.access_token_lifetime)
+        return options
 
     def declared_name(self, name: str, declared: Collection[str]) -> str | None:
         """Return which declared hub an upstream URL means, ``None`` for none; the table is made once for all hubs."""
@@ -84,7 +89,7 @@ class Configured:
     def _sync(self, options: HubOptions) -> HubOptions:
         """Return options whose ``async def`` functions run as the app's async views do; others stay as they are."""
         ensure_sync = self._app.ensure_sync
-        guard, tokens = options.collision_guard, options.token_options
+        guard, gate, tokens = options.collision_guard, options.refresh_gate, options.token_options
         if options.close_on_expiry:
             tokens = replace(tokens, close_on_expiry=True)
         if tokens.diagnostic_client is not None:
@@ -94,6 +99,7 @@ class Configured:
             user_id_provider=ensure_sync(options.user_id_provider),
             claims_filter=ensure_sync(options.claims_filter),
             collision_guard=None if guard is None else ensure_sync(guard),
+            refresh_gate=None if gate is None else ensure_sync(gate),
             token_options=tokens,
         )
 
@@ -122,7 +128,7 @@ class AppState:
         self._transport: Transport | None = None
         self._declarations = declarations
         self._defaults = defaults
-        self._configured = Configured(app, settings, defaults, self._services(settings))
+        self._configured = self._checked(Configured(app, settings, defaults, self._services(settings)))
         self._sign_out = SignOut(app, self._hubs_to_sign_out_of, self._close_user)
 
     @property
@@ -143,15 +149,25 @@ class AppState:
         """
         old = self._configured
         store = old.services.store if settings.store == old.settings.store else None
-        configured = Configured(self.app, settings, self._defaults, self._services(settings, store))
+        services = self._services(settings, store, old.services.entra)
+        configured = self._checked(Configured(self.app, settings, self._defaults, services))
         configured.services.endpoints.take_over(old.services.endpoints)
         if self._transport is not None:
             configured.services.use_transport(self._transport)
         self._configured = configured
         old.services.endpoints.stop()
 
-    def _services(self, settings: Settings, store: Store | None = None) -> AppServices:
-        return AppServices(settings, partial(EndpointAnnouncer, self.app), store)
+    def _checked(self, configured: Configured) -> Configured:
+        """Return what was configured, if no hub wants in its tokens what the service's own cannot carry."""
+        if configured.settings.entra.has_issued_tokens:
+            for declaration in tuple(self._declarations.values()):
+                configured.options_of(declaration.keywords)
+        return configured
+
+    def _services(
+        self, settings: Settings, store: Store | None = None, entra: "EntraAccess | None" = None
+    ) -> AppServices:
+        return AppServices(settings, partial(EndpointAnnouncer, self.app), store, entra)
 
     @property
     def endpoints(self) -> AppEndpoints:

@@ -9,6 +9,7 @@ from typing import Any
 from flask_signalr.config_keys import CONNECTION_STRING_FORM, ConfigurationKeys, read_keys
 from flask_signalr.endpoint_health import DEFAULT_HEALTH, HealthSettings
 from flask_signalr.endpoints import ServiceEndpoint, merge_endpoints
+from flask_signalr.entra.entra_settings import NO_ENTRA, EntraSettings
 from flask_signalr.errors import ConfigurationError
 from flask_signalr.negotiation import check_application_name
 from flask_signalr.origins import parse_origins
@@ -43,6 +44,7 @@ class Settings:
         rest_timeout: Seconds that a call of the service may take, with its repetitions.
         rest_retries: How often a call of the service is repeated at most.
         health: How several service endpoints are probed.
+        entra: What holds for the service endpoints without an access key.
     """
 
     endpoints: tuple[ServiceEndpoint, ...]
@@ -60,6 +62,7 @@ class Settings:
     rest_timeout: float = 10
     rest_retries: int = 3
     health: HealthSettings = DEFAULT_HEALTH
+    entra: EntraSettings = NO_ENTRA
 
     @property
     def detailed_errors(self) -> bool:
@@ -72,8 +75,12 @@ class Settings:
         return frozenset(endpoint.audience_base_url for endpoint in self.endpoints)
 
     @classmethod
-    def from_config(cls, config: Mapping[str, Any]) -> "Settings":
+    def from_config(cls, config: Mapping[str, Any], credential: object | None = None) -> "Settings":
         """Return the settings that an app's configuration holds.
+
+        Args:
+            config: The configuration.
+            credential: What ``SignalR(credential=…)`` was given, which comes before ``SIGNALR_CREDENTIAL``.
 
         Raises:
             ConfigurationError: A key is missing or malformed; the text names it and never shows a secret.
@@ -110,6 +117,7 @@ class Settings:
             health=HealthSettings(
                 keys.health_interval, keys.health_timeout, keys.health_failures, keys.health_successes
             ),
+            entra=EntraSettings.of(credential, keys.credential, keys.token_source),
         )
 
 
@@ -153,16 +161,10 @@ def _weighted(endpoints: list[ServiceEndpoint], weights: Mapping[str, float]) ->
 
 def _endpoint(connection_string: str, name: str = "") -> ServiceEndpoint:
     try:
-        endpoint = ServiceEndpoint.parse(connection_string, name)
+        return ServiceEndpoint.parse(connection_string, name)
     except ConfigurationError as exc:  # the SDK's texts say what is wrong and not what would be right
         fault = str(exc).removesuffix(".")
         raise ConfigurationError(f"{fault}. A connection string: {CONNECTION_STRING_FORM}") from None
-    if endpoint.key is None:
-        raise ConfigurationError(
-            "it has an AuthType and no AccessKey to sign with: signing through Microsoft Entra ID is not supported "
-            "yet; use the connection string with AccessKey"
-        )
-    return endpoint
 
 
 @contextmanager

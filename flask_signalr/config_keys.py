@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, get_args
 import msgspec
 
 from flask_signalr.endpoint_health import DEFAULT_HEALTH
+from flask_signalr.entra.entra_settings import TokenOrigin
 from flask_signalr.errors import ConfigurationError
 from flask_signalr.stores.store import MAX_LIFETIME
 from flask_signalr.stores.store_settings import IN_MEMORY
@@ -29,6 +30,8 @@ class ConfigurationKeys(msgspec.Struct, kw_only=True, rename=lambda field: _PREF
 
     connection_string: str = ""
     endpoints: dict[str, str] = {}
+    credential: Any = None
+    token_source: TokenOrigin = "key"
     endpoint_weights: dict[str, Annotated[float, msgspec.Meta(gt=0)]] = {}
     application_name: str = ""
     access_token_lifetime: Annotated[int, msgspec.Meta(ge=1, le=LONGEST_LIFETIME)] = 3600
@@ -69,6 +72,7 @@ CONNECTION_STRING_FORM = "it looks like Endpoint=https://…;AccessKey=…;Versi
 _FORMS = {
     "SIGNALR_CONNECTION_STRING": CONNECTION_STRING_FORM,
     "SIGNALR_ENDPOINTS": 'give a JSON object of name to connection string, as {"east": "Endpoint=https://…"}',
+    "SIGNALR_TOKEN_SOURCE": f"choose among {', '.join(get_args(TokenOrigin))}",
     "SIGNALR_ENDPOINT_WEIGHTS": 'give a JSON object of endpoint name to a number above 0, as {"east": 3}',
     "SIGNALR_ACCESS_TOKEN_LIFETIME": "give whole seconds, such as 3600",
     "SIGNALR_ACCESS_TOKEN_ALGORITHM": f"choose among {', '.join(ALGORITHMS)}",

@@ -25,7 +25,8 @@
     ├── ServiceError                the service refused a REST call, or could not be reached
     │   ├── ServiceUnreachable      there was no answer, or none in time
     │   ├── ServiceBusy             it is overloaded or down: try again later
-    │   ├── ServiceRefusedToken     it does not accept the access key's signature
+    │   ├── ServiceRefusedToken     it does not accept the token
+    │   ├── EntraTokenUnavailable   Microsoft Entra ID gave no token for the call
     │   ├── ServiceRefusedCall      it finds a fault in the call
     │   ├── RecipientNotFound       nobody is connected where the call goes
     │   ├── ClientInvocationFailed  a client was asked for a result and gave none

@@ -26,6 +26,8 @@ class SignalR:
 
     Args:
         app: Mounts into this app at once; without it, call `init_app`.
+        credential: Who the apps are at service endpoints without an access key: an object with ``get_token``, such as
+            those of azure-identity; ``None`` for ``SIGNALR_CREDENTIAL``, else for what the connection strings describe.
         **defaults: What every hub has unless it says otherwise; see `HubOptions`.
 
     Attributes:
@@ -36,8 +38,11 @@ class SignalR:
             is missing or malformed.
     """
 
-    def __init__(self, app: Flask | None = None, **defaults: Unpack[HubKeywords]) -> None:
+    def __init__(
+        self, app: Flask | None = None, *, credential: object | None = None, **defaults: Unpack[HubKeywords]
+    ) -> None:
         self.blueprint = create_blueprint()
+        self._credential = credential
         self._defaults = check_keywords(defaults)  # a wrong value is an error here, not at the first request
         self._hubs: dict[str, Declaration] = {}
         self._states: weakref.WeakSet[AppState] = weakref.WeakSet()
@@ -80,7 +85,8 @@ class SignalR:
         """
         if "signalr" in app.extensions:
             raise ConfigurationError("this app has a SignalR already: one object declares all of its hubs")
-        state = AppState(app, Settings.from_config(app.config), self._hubs, self._defaults)
+        settings = Settings.from_config(app.config, self._credential)
+        state = AppState(app, settings, self._hubs, self._defaults)
         state.init_schemes(self._defaults)
         for declaration in tuple(self._hubs.values()):
             state.init_schemes(declaration.keywords)
@@ -108,7 +114,7 @@ class SignalR:
                 raise ConfigurationError("this SignalR is not mounted in that app: call init_app(app)")
         else:
             state = self._state()
-        state.reload(Settings.from_config(state.app.config))
+        state.reload(Settings.from_config(state.app.config, self._credential))
 
     @property
     def endpoints(self) -> AppEndpoints:

@@ -153,11 +153,15 @@ class MountedHub:
             kind = type(endpoint).__name__
             raise TypeError(f"the endpoint_router of hub {self.name!r} returned a {kind}, not a ServiceEndpoint")
         now = int(time.time())
+        lifetime = token_lifetime(lifetime, principal.expires_at, now)
+        entra = self.services.entra
+        if endpoint.key is None and entra is not None and entra.issued_tokens is not None:
+            return entra.issued_tokens.client_access(endpoint, self.name, user_id, escaped, lifetime)
         access = client_access(
             endpoint,
             prefixed_hub(self.name, settings.application_name),
             token_claims(user_id, escaped, principal, options.token_options, len(self.services.endpoints.all)),
-            lifetime=token_lifetime(lifetime, principal.expires_at, now),
+            lifetime=lifetime,
             now=now,
             key=endpoint.key or self.services.keys.signing_key(endpoint),
             algorithm=options.access_token_algorithm,

@@ -28,6 +28,7 @@ URL_LOGGERS = (
     "flask_signalr.config",
     "flask_signalr.emulator",
     "flask_signalr.emulator.http",
+    "flask_signalr.entra",
     "flask_signalr.negotiate",
     "flask_signalr.presence",
     "flask_signalr.sign_out",

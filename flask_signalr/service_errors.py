@@ -31,6 +31,10 @@ class ServiceRefusedToken(ServiceError):
     """The service does not accept what the call was signed with (401, 403)."""
 
 
+class EntraTokenUnavailable(ServiceError):
+    """Microsoft Entra ID gave no token for the call, which was not made."""
+
+
 class ServiceRefusedCall(ServiceError):
     """The service finds a fault in the call: its names, its size, its form (400, 413, 414, 415)."""
 

@@ -205,7 +205,7 @@ def test_the_audiences_of_all_endpoints_are_known() -> None:
 # Faults: the text begins with the key, says what is wrong, and shows no secret.
 
 BAD_CONNECTION = f"Endpoint=nonsense;AccessKey={SECRET}"
-WITHOUT_KEY = f"Endpoint=https://a;AuthType=azure.app;ClientId=c;TenantId=t;ClientSecret={SECRET}"
+WITHOUT_TENANT = f"Endpoint=https://a;AuthType=azure.app;ClientId=c;ClientSecret={SECRET}"
 
 
 @pytest.mark.parametrize(
@@ -217,14 +217,16 @@ WITHOUT_KEY = f"Endpoint=https://a;AuthType=azure.app;ClientId=c;TenantId=t;Clie
         ("CONNECTION_STRING", SECRET, "SIGNALR_CONNECTION_STRING: Connection string missing required properties"),
         ("CONNECTION_STRING", " ", "SIGNALR_CONNECTION_STRING: 'connectionString' cannot be null or whitespace."),
         ("CONNECTION_STRING", BAD_CONNECTION, "SIGNALR_CONNECTION_STRING: Invalid value for endpoint property"),
-        ("CONNECTION_STRING", WITHOUT_KEY, "SIGNALR_CONNECTION_STRING: it has an AuthType and no AccessKey to sign"),
+        ("CONNECTION_STRING", WITHOUT_TENANT, "SIGNALR_CONNECTION_STRING: Connection string missing required"),
+        ("CREDENTIAL", SECRET, "SIGNALR_CREDENTIAL: a str has no get_token; give an object such as azure.identity."),
+        ("TOKEN_SOURCE", "keys", "SIGNALR_TOKEN_SOURCE: Invalid enum value 'keys'; choose among key, service"),
         ("ENDPOINTS", SECRET, "SIGNALR_ENDPOINTS: Expected `object`, got `str`"),
         ("ENDPOINTS", [CONNECTION_STRING], "SIGNALR_ENDPOINTS: Expected `object`, got `array`"),
         ("ENDPOINTS", {"east": 5}, "SIGNALR_ENDPOINTS[...]: Expected `str`, got `int`"),
         ("ENDPOINTS", {5: CONNECTION_STRING}, "SIGNALR_ENDPOINTS: Expected `str`, got `int`"),
         ("ENDPOINTS", {"east": BAD_CONNECTION}, "SIGNALR_ENDPOINTS['east']: Invalid value for endpoint property"),
         ("ENDPOINTS", {"east": ""}, "SIGNALR_ENDPOINTS['east']: 'connectionString' cannot be null or whitespace."),
-        ("ENDPOINTS", {"e:secondary": WITHOUT_KEY}, "SIGNALR_ENDPOINTS['e:secondary']: it has an AuthType and no"),
+        ("ENDPOINTS", {"e:secondary": WITHOUT_TENANT}, "SIGNALR_ENDPOINTS['e:secondary']: Connection string missing"),
         ("APPLICATION_NAME", "my-app", "SIGNALR_APPLICATION_NAME: Property 'ApplicationName' value should be prefixed"),
         ("APPLICATION_NAME", 5, "SIGNALR_APPLICATION_NAME: Expected `str`, got `int`"),
         ("ACCESS_TOKEN_LIFETIME", 0, "SIGNALR_ACCESS_TOKEN_LIFETIME: Expected `int` >= 1"),

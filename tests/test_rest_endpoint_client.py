@@ -6,7 +6,8 @@ from collections.abc import Callable
 import jwt
 import pytest
 
-from flask_signalr import IdentityProviderUnavailable, ServiceRequest, ServiceResponse, ServiceUnreachable
+from flask_signalr import ServiceRequest, ServiceResponse, ServiceUnreachable
+from flask_signalr.entra.refreshed import NotFetched
 from flask_signalr.rest.endpoint_client import EndpointClient
 from flask_signalr.rest.token_cache import TokenCache
 from tests.apps import ACCESS_KEY
@@ -83,6 +84,6 @@ def test_health_is_asked_without_a_token_and_the_key_is_tried_where_nobody_is_me
 def test_an_identity_provider_that_is_down_takes_no_endpoint_out() -> None:
     class NoTokens:
         def token(self, audience: str) -> str:
-            raise IdentityProviderUnavailable("the identity provider is down")
+            raise NotFetched("the identity provider is down", 5)
 
     assert EndpointClient(EAST, answers(DONE, REFUSED), NoTokens()).fault(2) is None

@@ -1,7 +1,7 @@
 """The REST API of one or several service endpoints, with or without Flask."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flask_signalr.endpoints import ServiceEndpoint
 from flask_signalr.errors import ConfigurationError, MissingExtra, ServiceError
@@ -12,6 +12,10 @@ from flask_signalr.rest.exchange import Transport
 from flask_signalr.rest.hub_clients import HubClients, check_timeout
 from flask_signalr.rest.token_cache import TokenCache, TokenSource
 from flask_signalr.service_errors import ServiceUnreachable
+
+if TYPE_CHECKING:
+    from flask_signalr.entra.access_token import EntraIdentity
+    from flask_signalr.entra.credentials import TokenCredential
 
 _MOST_RETRIES = 10
 
@@ -57,7 +61,8 @@ class ServiceClient:
         self._timeout = check_timeout(timeout)
         self._application_name = application_name
         carry = transport if transport is not None else urllib3_transport(retries)
-        self._endpoints = tuple(EndpointClient(each, carry, source(each)) for each in given)
+        tokens = _token_sources(given, algorithm, credential)
+        self._endpoints = tuple(EndpointClient(each, carry, tokens[each.url]) for each in given)
 
     @classmethod
     def from_connection_string(cls, connection_string: str, **options: Any) -> "ServiceClient":
@@ -68,7 +73,7 @@ class ServiceClient:
             **options: The other arguments of the class.
 
         Raises:
-            ConfigurationError: The connection string is malformed, or has no access key.
+            ConfigurationError: The connection string is malformed.
         """
         return cls(ServiceEndpoint.parse(connection_string), **options)
 
@@ -111,6 +116,20 @@ class ServiceClient:
 
     def __repr__(self) -> str:
         return f"ServiceClient({', '.join(each.name for each in self._endpoints)})"
+
+
+def _token_sources(
+    endpoints: Iterable[ServiceEndpoint], algorithm: str, credential: "TokenCredential | EntraIdentity | None"
+) -> dict[str, TokenSource]:
+    """Return where the tokens for each endpoint come from, by its URL."""
+    without_key = [each for each in endpoints if each.key is None]
+    sources: dict[str, TokenSource] = {each.url: TokenCache(each, algorithm) for each in endpoints if each.key}
+    if without_key:
+        from flask_signalr.entra.access_token import EntraIdentity
+
+        identity = credential if isinstance(credential, EntraIdentity) else EntraIdentity(without_key, credential)
+        sources |= {each.url: identity.tokens(each) for each in without_key}
+    return sources
 
 
 def urllib3_transport(retries: int, feature: str = "ServiceClient", extra: str = "serverless") -> Transport:

@@ -4,11 +4,13 @@ import platform
 import time
 
 from flask_signalr.endpoints import ServiceEndpoint
-from flask_signalr.errors import ServiceError, Unavailable
+from flask_signalr.entra.refreshed import NotFetched
+from flask_signalr.errors import ServiceError
 from flask_signalr.rest.calls import API_VERSION, Call, HubAddress
 from flask_signalr.rest.exchange import ServiceRequest, ServiceResponse, Transport
 from flask_signalr.rest.refusals import is_absent, refusal
 from flask_signalr.rest.token_cache import TokenSource
+from flask_signalr.service_errors import EntraTokenUnavailable
 
 _HEALTH = f"api/health?api-version={API_VERSION}"
 _NOBODY = f"api/hubs/health/connections/nobody?api-version={API_VERSION}"
@@ -53,7 +55,7 @@ class EndpointClient:
             return response
         if is_absent(response):
             return None
-        raise refusal(request, response)
+        raise self._refusal(request, response)
 
     def is_healthy(self, timeout: float) -> bool:
         """Return whether the service says that it is well; ``False`` when it says that it is not.
@@ -68,7 +70,7 @@ class EndpointClient:
         if response.status >= 500:
             return False
         if not _is_success(response):
-            raise refusal(request, response)
+            raise self._refusal(request, response)
         return True
 
     def fault(self, timeout: float) -> str | None:
@@ -92,18 +94,28 @@ class EndpointClient:
                 response = self._transport(request)
                 if response.status in _NOT_ABOUT_HEALTH:
                     return None
+        except EntraTokenUnavailable:
+            return None  # which says nothing of the endpoint
         except ServiceError as exc:
             return str(exc)
-        except Unavailable:
-            return None  # there is no token to be had, which says nothing of the endpoint
-        return None if _is_success(response) else str(refusal(request, response))
+        return None if _is_success(response) else str(self._refusal(request, response))
+
+    def _refusal(self, request: ServiceRequest, response: ServiceResponse) -> ServiceError:
+        return refusal(request, response, of_identity=self.endpoint.key is None)
 
     def _request(self, method: str, resource: str, query: str, body: bytes | None, timeout: float) -> ServiceRequest:
         """Return the request for a resource, with a token that opens just this resource.
 
         As the SDK does, the token names the host without its port, and of the query what all calls have.
         """
-        token = self._tokens.token(self.endpoint.audience_base_url + resource)
+        try:
+            token = self._tokens.token(self.endpoint.audience_base_url + resource)
+        except NotFetched as exc:
+            raise EntraTokenUnavailable(
+                f"Microsoft Entra ID gave no token for {self.name}, and nothing was sent there: {exc}",
+                method=method,
+                path="/" + resource.partition("?")[0],
+            ) from exc
         headers = {"Authorization": f"Bearer {token}", "Asrs-User-Agent": _USER_AGENT}
         if body is not None:
             headers["Content-Type"] = "application/json; charset=utf-8"

@@ -31,6 +31,20 @@ _REMEDIES: dict[int, tuple[type[ServiceError], str]] = {
     503: (ServiceBusy, "the service is overloaded or down: try again later"),
 }
 
+_ROLES = (
+    "the service forbids it to this identity: assign it the role 'SignalR Service Owner' in the service's Access "
+    "control (IAM), or 'SignalR App Server' for signing keys and 'SignalR REST API Owner' for calls, which takes up to "
+    "30 minutes; or the service's network rules keep this machine out"
+)
+_OF_IDENTITY: dict[int, tuple[type[ServiceError], str]] = {
+    401: (
+        ServiceRefusedToken,
+        "the service does not accept the Microsoft Entra token: check that its tenant is the service's, and the clock",
+    ),
+    403: (ServiceRefusedToken, _ROLES),
+}
+"""What is different where a Microsoft Entra token comes in the place of the access key's signature."""
+
 
 class _Detail(msgspec.Struct):
     """What the service says of an error, in the one form (``ErrorDetail``) or the other (``ServiceResponse``)."""
@@ -47,11 +61,19 @@ def is_absent(response: ServiceResponse) -> bool:
     return response.status == 404 and _ABSENT.fullmatch(response.headers.get("x-ms-error-code", "")) is not None
 
 
-def refusal(request: ServiceRequest, response: ServiceResponse) -> ServiceError:
-    """Return the error for an answer that is no success."""
+def refusal(request: ServiceRequest, response: ServiceResponse, *, of_identity: bool = False) -> ServiceError:
+    """Return the error for an answer that is no success.
+
+    Args:
+        request: What was asked.
+        response: The answer.
+        of_identity: Whether the request brought a Microsoft Entra token.
+    """
     parts, detail = urlsplit(request.url), _detail(response)
     code = response.headers.get("x-ms-error-code") or detail.code
     kind, remedy = _kind(parts.path, response.status, code)
+    if of_identity:
+        kind, remedy = _OF_IDENTITY.get(response.status, (kind, remedy))
     said = _UNPRINTABLE.sub(" ", detail.message or "")[:_LONGEST_DETAIL].strip()
     error = kind(
         f"{request.method} at {parts.scheme}://{parts.netloc} was answered {response.status}"

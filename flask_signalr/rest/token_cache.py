@@ -29,7 +29,7 @@ class TokenSource(Protocol):
 
         Raises:
             InvalidName: The audience is too long for a token, because of the names in it.
-            ServiceError: No token is to be had at the moment.
+            NotFetched: No token is to be had at the moment.
         """
 
 

@@ -1,0 +1,94 @@
+"""The tokens of Microsoft Entra ID that REST calls and the key exchange bring."""
+
+import re
+import time
+from collections.abc import Callable, Iterable
+from functools import partial
+
+from flask_signalr.connection_string import EntraCredential
+from flask_signalr.endpoints import ServiceEndpoint
+from flask_signalr.entra.credentials import SCOPE, TokenCredential, check_credential, make_credential
+from flask_signalr.entra.refreshed import FetchFailed, Fresh, Pace, Refreshed
+from flask_signalr.rest.per_process import PerProcess
+
+_TOKEN = re.compile(r"[!-~]+")  # what an Authorization header carries
+
+RENEWAL = 300
+"""Seconds before its end at which a token is renewed; azure-identity's own cache gives out another one from then on."""
+
+MARGIN = 30
+"""Seconds before its end at which a token is used no longer: the clocks of two machines differ."""
+
+PAUSE = 30
+"""Seconds between two tries to renew a token that is still good."""
+
+
+class EntraTokens:
+    """The tokens of one credential; they open every service instance that its identity has a role for.
+
+    Args:
+        make: Makes the credential; each process has its own.
+        clock: Returns the time in Unix seconds.
+
+    Raises:
+        MissingExtra: azure-identity is not installed.
+        ConfigurationError: The credential cannot be made.
+    """
+
+    def __init__(self, make: Callable[[], TokenCredential], clock: Callable[[], float] = time.time) -> None:
+        self._credential = PerProcess(make)
+        self._credential()  # what is wrong with it is told now, and not at the first use
+        self._clock = clock
+        self._token: Refreshed[str] = Refreshed(
+            "the Microsoft Entra token", self._fetched, Pace(meanwhile=PAUSE), clock=clock
+        )
+
+    def token(self, audience: str = "") -> str:
+        """Return the token; it is the same for every audience.
+
+        Raises:
+            NotFetched: None is to be had at the moment.
+        """
+        return self._token.get()
+
+    def _fetched(self, known: str | None) -> Fresh[str]:
+        answer = self._credential().get_token(SCOPE)
+        now = self._clock()
+        token, expires_on = answer.token, answer.expires_on
+        if not _TOKEN.fullmatch(str(token)):
+            raise FetchFailed("the credential's get_token returned something that is no token")
+        if expires_on - MARGIN <= now:
+            raise FetchFailed("the credential's get_token returned a token that has ended: check this machine's clock")
+        return Fresh(token, max(expires_on - RENEWAL, now + min(PAUSE, MARGIN)), expires_on - MARGIN)
+
+
+class EntraIdentity:
+    """Who an app is at its service endpoints that have no access key.
+
+    Args:
+        endpoints: The service endpoints; those with an access key need nothing of this.
+        credential: The app's own, in the place of what the connection strings describe; ``None`` for these.
+        clock: Returns the time in Unix seconds.
+
+    Raises:
+        MissingExtra: azure-identity is not installed.
+        ConfigurationError: A credential cannot be used.
+    """
+
+    def __init__(
+        self,
+        endpoints: Iterable[ServiceEndpoint],
+        credential: object | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        described = {each.credential for each in endpoints if each.credential is not None}
+        self._tokens: dict[EntraCredential | None, EntraTokens]
+        if credential is None:
+            self._tokens = {each: EntraTokens(partial(make_credential, each), clock) for each in described}
+        else:
+            own = check_credential("credential=", credential)
+            self._tokens = dict.fromkeys(described, EntraTokens(lambda: own, clock))
+
+    def tokens(self, endpoint: ServiceEndpoint) -> EntraTokens:
+        """Return the tokens for an endpoint without an access key."""
+        return self._tokens[endpoint.credential]

@@ -1,0 +1,97 @@
+"""The credentials of Microsoft Entra ID that connection strings describe, made with azure-identity."""
+
+import inspect
+from typing import TYPE_CHECKING, Any, Protocol
+
+from flask_signalr.connection_string import EntraCredential
+from flask_signalr.errors import ConfigurationError, MissingExtra
+
+if TYPE_CHECKING:
+    pass
+
+SCOPE = "https://signalr.azure.com/.default"
+"""What the tokens are for: Azure SignalR Service, whichever instance it is (``MicrosoftEntraApplication.cs``)."""
+
+_READ_TIMEOUT = 15
+_OF_AN_APPLICATION = {"connection_timeout": 5, "read_timeout": _READ_TIMEOUT, "retry_total": 2}
+"""A fetch shall end soon enough to be repeated; azure-identity's own patience goes into minutes."""
+
+_OF_A_MACHINE = {"read_timeout": _READ_TIMEOUT}
+"""Managed identities keep azure-identity's own repetitions: they know what the machine's token service needs."""
+
+
+class AccessToken(Protocol):
+    """A token of Microsoft Entra ID, as azure-identity returns it."""
+
+    @property
+    def token(self) -> str:
+        """The token."""
+
+    @property
+    def expires_on(self) -> int:
+        """When it ends, in Unix seconds."""
+
+
+class TokenCredential(Protocol):
+    """What gets tokens of Microsoft Entra ID: every synchronous credential of azure-identity, or one's own class."""
+
+    def get_token(self, *scopes: str, **options: Any) -> AccessToken:
+        """Return a token for a scope; keeps it itself, or fetches one at each call."""
+
+
+def check_credential(name: str, credential: object) -> TokenCredential:
+    """Return a credential that the app brings.
+
+    Args:
+        name: Where it comes from, for the reader of the error.
+        credential: The object.
+
+    Raises:
+        ConfigurationError: It has no ``get_token`` that could be called without an event loop.
+    """
+    get_token = getattr(credential, "get_token", None)
+    if isinstance(credential, type) or not callable(get_token):
+        raise ConfigurationError(
+            f"{name}: a {type(credential).__name__} has no get_token; give an object such as "
+            "azure.identity.DefaultAzureCredential()"
+        )
+    if inspect.iscoroutinefunction(get_token):
+        raise ConfigurationError(f"{name}: get_token is async; give the synchronous one, of azure.identity")
+    return credential  # type: ignore[return-value] # it has what the protocol asks for
+
+
+def make_credential(description: EntraCredential) -> "TokenCredential":
+    """Return the azure-identity credential that a connection string describes; makes no connection.
+
+    Raises:
+        MissingExtra: azure-identity is not installed.
+        ConfigurationError: It refuses the values, such as a certificate that is not there.
+    """
+    try:
+        import azure.identity
+    except ImportError as exc:
+        raise MissingExtra("an AuthType in the connection string", "entra") from exc
+    try:
+        return _made(azure.identity, description)
+    except (ValueError, OSError) as exc:  # no text of azure-identity quotes a secret here
+        reason = exc.strerror if isinstance(exc, OSError) and exc.strerror else str(exc)
+        place = description.certificate_path or description.kind
+        raise ConfigurationError(f"the credential of the connection string's AuthType ({place}): {reason}") from None
+
+
+def _made(identity: Any, description: EntraCredential) -> TokenCredential:
+    credential: TokenCredential
+    match description.kind:
+        case "managed_identity":
+            credential = identity.ManagedIdentityCredential(client_id=description.client_id, **_OF_A_MACHINE)
+        case "client_secret":
+            credential = identity.ClientSecretCredential(
+                description.tenant_id, description.client_id, description.client_secret, **_OF_AN_APPLICATION
+            )
+        case "client_certificate":
+            credential = identity.CertificateCredential(
+                description.tenant_id, description.client_id, description.certificate_path, **_OF_AN_APPLICATION
+            )
+        case _:
+            credential = identity.DefaultAzureCredential(**_OF_A_MACHINE)
+    return credential

@@ -1,0 +1,65 @@
+"""What one app needs of Microsoft Entra ID, put together."""
+
+from collections.abc import Iterable
+
+from flask_signalr.endpoints import ServiceEndpoint
+from flask_signalr.entra.access_token import EntraIdentity
+from flask_signalr.entra.entra_settings import EntraSettings
+from flask_signalr.entra.issued_tokens import IssuedTokens
+from flask_signalr.entra.signing_keys import SigningKeys
+from flask_signalr.rest.exchange import ServiceRequest, ServiceResponse, Transport
+
+
+class EntraAccess:
+    """The identity of an app, and where its clients' tokens come from.
+
+    Args:
+        endpoints: The service endpoints.
+        settings: What the configuration says of Microsoft Entra ID.
+        application_name: The prefix that keeps the hubs of several apps at one service apart.
+        timeout: Seconds that a request for a client's token may take.
+        transport: Carries the requests, until `use_transport` names another.
+
+    Attributes:
+        identity: Who the app is.
+        keys: The keys that clients' tokens are signed with.
+        issued_tokens: The service, if it makes these tokens; ``None`` if the app does.
+
+    Raises:
+        MissingExtra: azure-identity is not installed.
+        ConfigurationError: A credential cannot be used.
+    """
+
+    def __init__(
+        self,
+        endpoints: Iterable[ServiceEndpoint],
+        settings: EntraSettings,
+        application_name: str,
+        timeout: float,
+        transport: Transport,
+    ) -> None:
+        endpoints = tuple(endpoints)
+        self._made_of = _facts(endpoints, settings, application_name, timeout)
+        self._transport = transport
+        self.identity = EntraIdentity(endpoints, settings.credential)
+        self.keys = SigningKeys(self.identity, self._carry)
+        self.issued_tokens: IssuedTokens | None = None
+        if settings.has_issued_tokens:
+            self.issued_tokens = IssuedTokens(self.identity, self._carry, application_name, timeout)
+
+    def use_transport(self, transport: Transport) -> None:
+        """Let every request take this road from now on."""
+        self._transport = transport
+
+    def is_made_of(
+        self, endpoints: Iterable[ServiceEndpoint], settings: EntraSettings, application_name: str, timeout: float
+    ) -> bool:
+        """Return whether another one of these would be the same, and have to fetch everything anew."""
+        return self._made_of == _facts(endpoints, settings, application_name, timeout)
+
+    def _carry(self, request: ServiceRequest) -> ServiceResponse:
+        return self._transport(request)
+
+
+def _facts(endpoints: Iterable[ServiceEndpoint], *others: object) -> tuple[object, ...]:
+    return (*(each for each in endpoints if each.key is None), *others)

@@ -117,8 +117,14 @@ class Settings:
             health=HealthSettings(
                 keys.health_interval, keys.health_timeout, keys.health_failures, keys.health_successes
             ),
-            entra=EntraSettings.of(credential, keys.credential, keys.token_source),
+            entra=_entra(keys, credential),
         )
+
+
+def _entra(keys: ConfigurationKeys, credential: object | None) -> EntraSettings:
+    name, chosen = ("SIGNALR_CREDENTIAL", keys.credential) if credential is None else ("credential=", credential)
+    with _naming(name):
+        return EntraSettings(chosen, keys.token_source == "service")
 
 
 def _upstream(keys: ConfigurationKeys, endpoints: tuple[ServiceEndpoint, ...]) -> UpstreamSettings:

@@ -218,7 +218,7 @@ WITHOUT_TENANT = f"Endpoint=https://a;AuthType=azure.app;ClientId=c;ClientSecret
         ("CONNECTION_STRING", " ", "SIGNALR_CONNECTION_STRING: 'connectionString' cannot be null or whitespace."),
         ("CONNECTION_STRING", BAD_CONNECTION, "SIGNALR_CONNECTION_STRING: Invalid value for endpoint property"),
         ("CONNECTION_STRING", WITHOUT_TENANT, "SIGNALR_CONNECTION_STRING: Connection string missing required"),
-        ("CREDENTIAL", SECRET, "SIGNALR_CREDENTIAL: a str has no get_token; give an object such as azure.identity."),
+        ("CREDENTIAL", SECRET, "SIGNALR_CREDENTIAL: a credential has get_token and a str has not: give an"),
         ("TOKEN_SOURCE", "keys", "SIGNALR_TOKEN_SOURCE: Invalid enum value 'keys'; choose among key, service"),
         ("ENDPOINTS", SECRET, "SIGNALR_ENDPOINTS: Expected `object`, got `str`"),
         ("ENDPOINTS", [CONNECTION_STRING], "SIGNALR_ENDPOINTS: Expected `object`, got `array`"),

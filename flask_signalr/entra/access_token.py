@@ -86,7 +86,7 @@ class EntraIdentity:
         if credential is None:
             self._tokens = {each: EntraTokens(partial(make_credential, each), clock) for each in described}
         else:
-            own = check_credential("credential=", credential)
+            own = check_credential(credential)
             self._tokens = dict.fromkeys(described, EntraTokens(lambda: own, clock))
 
     def tokens(self, endpoint: ServiceEndpoint) -> EntraTokens:

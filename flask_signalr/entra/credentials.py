@@ -1,13 +1,10 @@
 """The credentials of Microsoft Entra ID that connection strings describe, made with azure-identity."""
 
 import inspect
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from flask_signalr.connection_string import EntraCredential
 from flask_signalr.errors import ConfigurationError, MissingExtra
-
-if TYPE_CHECKING:
-    pass
 
 SCOPE = "https://signalr.azure.com/.default"
 """What the tokens are for: Azure SignalR Service, whichever instance it is (``MicrosoftEntraApplication.cs``)."""
@@ -39,12 +36,8 @@ class TokenCredential(Protocol):
         """Return a token for a scope; keeps it itself, or fetches one at each call."""
 
 
-def check_credential(name: str, credential: object) -> TokenCredential:
+def check_credential(credential: object) -> TokenCredential:
     """Return a credential that the app brings.
-
-    Args:
-        name: Where it comes from, for the reader of the error.
-        credential: The object.
 
     Raises:
         ConfigurationError: It has no ``get_token`` that could be called without an event loop.
@@ -52,15 +45,15 @@ def check_credential(name: str, credential: object) -> TokenCredential:
     get_token = getattr(credential, "get_token", None)
     if isinstance(credential, type) or not callable(get_token):
         raise ConfigurationError(
-            f"{name}: a {type(credential).__name__} has no get_token; give an object such as "
+            f"a credential has get_token and a {type(credential).__name__} has not: give an object such as "
             "azure.identity.DefaultAzureCredential()"
         )
     if inspect.iscoroutinefunction(get_token):
-        raise ConfigurationError(f"{name}: get_token is async; give the synchronous one, of azure.identity")
+        raise ConfigurationError("the credential's get_token is async: give the synchronous one, of azure.identity")
     return credential  # type: ignore[return-value] # it has what the protocol asks for
 
 
-def make_credential(description: EntraCredential) -> "TokenCredential":
+def make_credential(description: EntraCredential) -> TokenCredential:
     """Return the azure-identity credential that a connection string describes; makes no connection.
 
     Raises:

@@ -16,27 +16,17 @@ class EntraSettings:
     Attributes:
         credential: The app's own, in the place of those that the connection strings describe; ``None`` for these.
         has_issued_tokens: Whether the service makes the tokens of clients.
+
+    Raises:
+        ConfigurationError: The credential cannot be used.
     """
 
     credential: object | None = field(default=None, repr=False)
     has_issued_tokens: bool = False
 
-    @classmethod
-    def of(cls, keyword: object | None, configured: object | None, origin: TokenOrigin) -> "EntraSettings":
-        """Return the settings.
-
-        Args:
-            keyword: What ``credential=`` was given, which comes before the configuration's.
-            configured: ``SIGNALR_CREDENTIAL``.
-            origin: ``SIGNALR_TOKEN_SOURCE``.
-
-        Raises:
-            ConfigurationError: A credential cannot be used.
-        """
-        for name, given in (("credential=", keyword), ("SIGNALR_CREDENTIAL", configured)):
-            if given is not None:
-                check_credential(name, given)
-        return cls(configured if keyword is None else keyword, origin == "service")
+    def __post_init__(self) -> None:
+        if self.credential is not None:
+            check_credential(self.credential)
 
 
 NO_ENTRA = EntraSettings()

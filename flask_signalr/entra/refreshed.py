@@ -135,7 +135,7 @@ class Refreshed(Generic[T]):
                 return usable.value
             if state.fetching_since is not None:
                 left = state.fetching_since + self._pace.first_wait - now
-                state.changed.wait_for(lambda: state.fetching_since is None or state.fresh is not None, max(left, 0))
+                state.changed.wait_for(lambda: state.fetching_since is None, max(left, 0))
             usable = _usable(state, self._clock())
             if usable is not None:
                 return usable.value

@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Playwright, expect, sync_playwright
 
 from tests import kdc, redis_server, slapd
+from tests.entra_authority import EntraAuthority
 from tests.intranet import Intranet, running_intranet
 from tests.oidc import OidcProvider, missing_requirement
 
@@ -123,6 +124,14 @@ def directory_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[slapd
 def own_directory_server(tmp_path: Path) -> Iterator[slapd.Slapd]:
     """Return a directory of the test's own, which it may pause and stop."""
     yield from _directory(tmp_path)
+
+
+@pytest.fixture
+def entra_authority(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[EntraAuthority]:
+    """Return a running authority of Microsoft Entra tokens, which emulators in this process trust."""
+    with EntraAuthority(tmp_path) as authority:
+        monkeypatch.setenv("SSL_CERT_FILE", str(authority.certificate))  # read by OpenSSL
+        yield authority
 
 
 def _redis() -> Iterator[redis_server.RedisServer]:

@@ -3,9 +3,8 @@
 import json
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import jwt
@@ -25,10 +24,8 @@ NEWS: Mapping[str, Any] = {"target": "news", "arguments": []}
 
 
 @pytest.fixture
-def authority(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[EntraAuthority]:
-    with EntraAuthority(tmp_path) as running_here:
-        monkeypatch.setenv("SSL_CERT_FILE", str(running_here.certificate))  # whom the emulator trusts, by OpenSSL
-        yield running_here
+def authority(entra_authority: EntraAuthority) -> EntraAuthority:
+    return entra_authority
 
 
 @asynccontextmanager

@@ -3,6 +3,7 @@
 import logging
 import os
 import threading
+from collections.abc import Callable
 
 import pytest
 
@@ -226,3 +227,86 @@ def test_no_log_and_no_error_holds_the_token(caplog: pytest.LogCaptureFixture) -
             Urllib3Transport()(request)
 
     assert "secret" not in caplog.text + str(failure.value) + repr(failure.value) + repr(request)
+
+
+# Proxies of the environment. The service's name is known to nobody, so no request gets past the proxy.
+
+
+@pytest.fixture
+def proxied(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], None]:
+    """Return what names proxies to this process, which has no others."""
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "request_method"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    return monkeypatch.setenv
+
+
+def to_service(scheme: str = "http") -> ServiceRequest:
+    return ServiceRequest("GET", f"{scheme}://service.invalid/api/health?a=1", {"Authorization": TOKEN}, None, LONG)
+
+
+def test_a_proxy_for_plain_http_reads_the_whole_url(proxied: Callable[[str, str], None]) -> None:
+    with ScriptedServer([OK]) as proxy:
+        proxied("http_proxy", proxy.origin)
+
+        response = Urllib3Transport()(to_service())
+
+    assert response.status == 200
+    assert proxy.received[0].line == "GET http://service.invalid/api/health?a=1 HTTP/1.1"
+
+
+def test_a_proxy_for_https_reads_the_host_and_never_the_token(proxied: Callable[[str, str], None]) -> None:
+    with ScriptedServer([http(407)]) as proxy:
+        proxied("https_proxy", proxy.origin.replace("//", "//ada:p%40ss@"))
+
+        with pytest.raises(ServiceUnreachable, match=r"through the proxy .* HTTPS_PROXY and NO_PROXY") as raised:
+            Urllib3Transport(retries=0)(to_service("https"))
+
+    (asked,) = proxy.received
+    assert asked.line.startswith("CONNECT service.invalid:443 ")
+    assert asked.headers["proxy-authorization"] == "Basic YWRhOnBAc3M="
+    assert "authorization" not in asked.headers
+    assert not raised.value.may_have_arrived
+    assert "p%40ss" not in str(raised.value)
+    assert "p@ss" not in str(raised.value)
+
+
+def test_a_proxy_without_a_scheme_is_one_of_plain_http(proxied: Callable[[str, str], None]) -> None:
+    with ScriptedServer([OK]) as proxy:
+        proxied("http_proxy", proxy.origin.removeprefix("http://"))
+
+        assert Urllib3Transport()(to_service()).status == 200
+
+
+@pytest.mark.parametrize("exception", ["service.invalid", ".invalid", "*"])
+def test_no_proxy_leaves_hosts_out(exception: str, proxied: Callable[[str, str], None]) -> None:
+    with ScriptedServer([OK]) as proxy:
+        proxied("http_proxy", proxy.origin)
+        proxied("no_proxy", exception)
+
+        with pytest.raises(ServiceUnreachable, match="cannot be connected to"):
+            Urllib3Transport(retries=0)(to_service())
+
+    assert not proxy.received
+
+
+def test_this_machine_is_reached_without_a_proxy(proxied: Callable[[str, str], None]) -> None:
+    """No proxy elsewhere can reach an emulator that listens here alone."""
+    with ScriptedServer([http(500)]) as proxy, ScriptedServer([OK]) as server:
+        proxied("http_proxy", proxy.origin)
+
+        assert Urllib3Transport()(request_to(server)).status == 200
+
+    assert not proxy.received
+
+
+def test_a_header_named_proxy_of_a_cgi_request_names_no_proxy(proxied: Callable[[str, str], None]) -> None:
+    """The attack called httpoxy: CGI makes ``HTTP_PROXY`` of a client's header ``Proxy``."""
+    with ScriptedServer([OK]) as proxy:
+        proxied("REQUEST_METHOD", "POST")
+        proxied("HTTP_PROXY", proxy.origin)
+
+        with pytest.raises(ServiceUnreachable, match="cannot be connected to"):
+            Urllib3Transport(retries=0)(to_service())
+
+    assert not proxy.received

@@ -5,8 +5,9 @@ Importing this module needs the extra ``serverless``.
 
 import time
 from types import TracebackType
-from typing import Any
-from urllib.parse import urlsplit
+from typing import Any, NamedTuple
+from urllib.parse import unquote, urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import urllib3
 from urllib3 import BaseHTTPResponse, HTTPConnectionPool, Retry, Timeout
@@ -17,11 +18,14 @@ from urllib3.exceptions import (
     InvalidHeader,
     MaxRetryError,
     NewConnectionError,
+    ProxyError,
     ResponseError,
 )
 from urllib3.exceptions import TimeoutError as Urllib3TimeoutError
+from urllib3.util import make_headers
 
 from flask_signalr.errors import ServiceError
+from flask_signalr.hosts import is_loopback
 from flask_signalr.rest.exchange import ServiceRequest, ServiceResponse
 from flask_signalr.rest.per_process import PerProcess
 from flask_signalr.service_errors import ServiceUnreachable
@@ -38,7 +42,10 @@ class Urllib3Transport:
     """Carries requests over kept-alive connections; any number of threads and forked processes may share it.
 
     What did not reach the service, and what it refused as too busy (429, 503), is repeated; other failures only where
-    the method makes a repetition harmless. There are no redirects, no proxies of the environment, no decompression.
+    the method makes a repetition harmless. There are no redirects and no decompression.
+
+    Proxies are those of the environment, in the moment of a host's first request: ``HTTPS_PROXY``, ``HTTP_PROXY`` and
+    ``NO_PROXY``, or what the system has of the kind. There is none for this machine itself.
 
     Args:
         retries: How often a request is repeated at most.
@@ -46,7 +53,7 @@ class Urllib3Transport:
 
     def __init__(self, retries: int = 3) -> None:
         self._retries = retries
-        self._pools: PerProcess[dict[str, HTTPConnectionPool]] = PerProcess(dict)
+        self._pools: PerProcess[dict[str, _Road]] = PerProcess(dict)
 
     def __call__(self, request: ServiceRequest) -> ServiceResponse:
         """Return the service's answer.
@@ -58,9 +65,10 @@ class Urllib3Transport:
         deadline = time.monotonic() + request.timeout
         end = request.url.index("/", request.url.index("//") + 2)
         try:
-            response = self._pool(request.url[:end]).urlopen(
+            road = self._road(request.url[:end])
+            response = road.pool.urlopen(
                 request.method,
-                request.url[end:],
+                request.url if road.wants_url else request.url[end:],
                 body=request.body,
                 headers=request.headers,
                 retries=_Retries.until(deadline, self._retries),
@@ -75,15 +83,45 @@ class Urllib3Transport:
         except HTTPError as exc:
             raise _unreachable(request, exc) from exc
 
-    def _pool(self, origin: str) -> HTTPConnectionPool:
+    def _road(self, origin: str) -> "_Road":
         """Return the connections to a scheme, host and port; a `urllib3.PoolManager` takes longer to find them."""
-        pools = self._pools()
-        pool = pools.get(origin)
-        if pool is None:  # of two threads that come first at once, both get the same
-            pool = pools.setdefault(
-                origin, urllib3.connection_from_url(origin, maxsize=_KEPT_CONNECTIONS, retries=False)
-            )
-        return pool
+        roads = self._pools()
+        road = roads.get(origin)
+        if road is None:  # of two threads that come first at once, both get the same
+            road = roads.setdefault(origin, _Road.to(origin))
+        return road
+
+
+class _Road(NamedTuple):
+    """The connections to one origin.
+
+    Attributes:
+        pool: The connections.
+        wants_url: Whether a request names its complete URL, which a proxy for plain http reads.
+    """
+
+    pool: HTTPConnectionPool
+    wants_url: bool
+
+    @classmethod
+    def to(cls, origin: str) -> "_Road":
+        """Return the connections to an origin, through a proxy if the environment names one for it."""
+        url = urlsplit(origin)
+        proxy = None if is_loopback(url.hostname or "") else getproxies().get(url.scheme)
+        if not proxy or proxy_bypass(url.netloc):
+            return cls(urllib3.connection_from_url(origin, maxsize=_KEPT_CONNECTIONS, retries=False), False)
+        proxy = proxy if "://" in proxy else f"http://{proxy}"
+        headers = _proxy_headers(proxy)
+        manager = urllib3.ProxyManager(proxy, maxsize=_KEPT_CONNECTIONS, retries=False, proxy_headers=headers)
+        return cls(manager.connection_from_url(origin), url.scheme == "http")
+
+
+def _proxy_headers(proxy: str) -> dict[str, str]:
+    """Return what a proxy is told whose URL has a user and a password (RFC 9110 §11.7.2)."""
+    url = urlsplit(proxy)
+    if url.username is None:
+        return {}
+    return dict(make_headers(proxy_basic_auth=f"{unquote(url.username)}:{unquote(url.password or '')}"))
 
 
 class _Deadline(Timeout):
@@ -166,7 +204,10 @@ def _unreachable(request: ServiceRequest, error: HTTPError) -> ServiceUnreachabl
     reason: Exception = (error.reason if isinstance(error, MaxRetryError) else None) or error
     parts = urlsplit(request.url)
     origin = f"{parts.scheme}://{parts.netloc}"
-    if isinstance(reason, NewConnectionError | ConnectTimeoutError):
+    if isinstance(reason, ProxyError):
+        fault = "cannot be reached through the proxy that the environment names for it"
+        remedy = "check HTTPS_PROXY and NO_PROXY, and whether the proxy lets this machine through"
+    elif isinstance(reason, NewConnectionError | ConnectTimeoutError):
         fault, remedy = "cannot be connected to", "check its address in the connection string, and the network"
     elif isinstance(reason, Urllib3TimeoutError):
         fault, remedy = f"did not answer within {request.timeout:g} s", "try again later, or allow it more time"
@@ -177,5 +218,5 @@ def _unreachable(request: ServiceRequest, error: HTTPError) -> ServiceUnreachabl
         method=request.method,
         path=parts.path,
     )
-    failure.may_have_arrived = not isinstance(reason, NewConnectionError | ConnectTimeoutError)
+    failure.may_have_arrived = not isinstance(reason, NewConnectionError | ConnectTimeoutError | ProxyError)
     return failure

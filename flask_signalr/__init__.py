@@ -88,6 +88,7 @@ if TYPE_CHECKING:
     from flask_signalr.rest.exchange import ServiceRequest, ServiceResponse, Transport
     from flask_signalr.rest.group_members import GroupMember
     from flask_signalr.rest.hub_clients import HubClients
+    from flask_signalr.routers import ClaimRouter, QueryRouter, RegionRouter
     from flask_signalr.service_errors import (
         ClientInvocationFailed,
         EntraTokenUnavailable,
@@ -111,6 +112,7 @@ __all__ = [
     "BadRequest",
     "BearerAuth",
     "BodyTooLarge",
+    "ClaimRouter",
     "Claims",
     "ClaimsFilter",
     "ClientAccess",
@@ -151,8 +153,10 @@ __all__ = [
     "Policy",
     "Principal",
     "ProtocolError",
+    "QueryRouter",
     "RecipientNotFound",
     "RedactTokens",
+    "RegionRouter",
     "RequestReplayed",
     "Requirement",
     "RoleCaching",
@@ -240,6 +244,7 @@ _HOMES = {
     "rest.exchange": "ServiceRequest ServiceResponse Transport",
     "rest.group_members": "GroupMember",
     "rest.hub_clients": "HubClients",
+    "routers": "ClaimRouter QueryRouter RegionRouter",
     "service_errors": "ClientInvocationFailed EntraTokenUnavailable RecipientNotFound ServiceBusy ServiceCallsFailed "
     "ServiceRefusedCall ServiceRefusedToken ServiceUnreachable",
     "token_claims": "TokenOptions",

@@ -3,7 +3,7 @@
 import math
 import random
 from bisect import bisect
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Literal
@@ -94,18 +94,26 @@ class EndpointGroup(tuple[ServiceEndpoint, ...]):
 
     Attributes:
         candidates: Those that clients are sent to: the primary ones, and the secondary ones only without any of these.
+        named: The first endpoint of each name; those without a name are not there.
     """
 
     candidates: tuple[ServiceEndpoint, ...]
+    named: Mapping[str, ServiceEndpoint]
     _steps: list[float] | None
 
     def __new__(cls, endpoints: Iterable[ServiceEndpoint] = ()) -> "EndpointGroup":
         """Return the group of these endpoints, in this order."""
         group = super().__new__(cls, endpoints)
         group.candidates = _candidates(group)
+        group.named = {endpoint.name: endpoint for endpoint in reversed(group) if endpoint.name}
         weights = [endpoint.weight for endpoint in group.candidates]
         group._steps = list(accumulate(weights)) if len(set(weights)) > 1 else None
         return group
+
+    @classmethod
+    def of(cls, endpoints: Iterable[ServiceEndpoint]) -> "EndpointGroup":
+        """Return the group of these endpoints: themselves, if they are one."""
+        return endpoints if isinstance(endpoints, cls) else cls(endpoints)
 
     def choose(self) -> ServiceEndpoint:
         """Return any of the candidates, with chances as their weights.
@@ -166,7 +174,7 @@ class EndpointRouter:
 
         Source: Azure/azure-signalr:src/Microsoft.Azure.SignalR/EndpointRouters/DefaultEndpointRouter.cs.
         """
-        group = endpoints if isinstance(endpoints, EndpointGroup) else EndpointGroup(endpoints)
+        group = EndpointGroup.of(endpoints)
         if self._weight is None or len(group.candidates) < 2:
             return group.choose()
         return _by_weights(group.candidates, [self._weight(endpoint) for endpoint in group.candidates])

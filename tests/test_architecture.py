@@ -88,6 +88,7 @@ RINGS = {
     "origins": 2,
     "refusals": 2,
     "replay": 2,
+    "routers": 2,
     "sign_out": 2,
     "testing": 2,
     "trace": 2,

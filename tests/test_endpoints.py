@@ -284,3 +284,18 @@ def test_the_error_texts_show_no_key() -> None:
         endpoint("nonsense")
 
     assert not re.search(KEY, str(refusal.value))
+
+
+def test_a_group_knows_its_endpoints_by_their_names() -> None:
+    """The first of each name: the primary one, where a secondary one shares it."""
+    first, second, unnamed = endpoint(name="a"), endpoint("https://b", "a:secondary"), endpoint("https://c")
+
+    assert EndpointGroup([first, second, unnamed]).named == {"a": first}
+
+
+def test_a_group_of_a_group_is_the_group() -> None:
+    """What is prepared once is not prepared at each negotiation."""
+    group = EndpointGroup([endpoint(name="a")])
+
+    assert EndpointGroup.of(group) is group
+    assert EndpointGroup.of(list(group)) == group

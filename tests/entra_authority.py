@@ -117,10 +117,6 @@ class EntraAuthority:
         """Return the key that everybody may know."""
         return rsa_key(self._key_name).public_key()
 
-    def rotate_keys(self) -> None:
-        """Sign with another key, and publish no longer the former one."""
-        self._key_name = str(uuid.uuid4())
-
     def _discovery(self, issuer: str) -> dict[str, str]:
         tenant = f"{self.url}/{TENANT}"
         return {

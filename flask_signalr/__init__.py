@@ -89,6 +89,7 @@ if TYPE_CHECKING:
     from flask_signalr.rest.group_members import GroupMember
     from flask_signalr.rest.hub_clients import HubClients
     from flask_signalr.routers import ClaimRouter, QueryRouter, RegionRouter
+    from flask_signalr.server_sdk_url import ServerSdkUrl
     from flask_signalr.service_errors import (
         ClientInvocationFailed,
         EntraTokenUnavailable,
@@ -163,6 +164,7 @@ __all__ = [
     "RolesProvider",
     "RouterRefused",
     "SendMessage",
+    "ServerSdkUrl",
     "ServiceBusy",
     "ServiceCallsFailed",
     "ServiceClient",
@@ -245,6 +247,7 @@ _HOMES = {
     "rest.group_members": "GroupMember",
     "rest.hub_clients": "HubClients",
     "routers": "ClaimRouter QueryRouter RegionRouter",
+    "server_sdk_url": "ServerSdkUrl",
     "service_errors": "ClientInvocationFailed EntraTokenUnavailable RecipientNotFound ServiceBusy ServiceCallsFailed "
     "ServiceRefusedCall ServiceRefusedToken ServiceUnreachable",
     "token_claims": "TokenOptions",

@@ -11,6 +11,7 @@ from flask_signalr.endpoints import DEFAULT_ROUTER, EndpointRouter
 from flask_signalr.errors import ConfigurationError
 from flask_signalr.origins import parse_origins
 from flask_signalr.principal import ClaimsFilter, CollisionGuard, UserIdProvider, by_name, nothing
+from flask_signalr.server_sdk_url import SERVER_SDK_URL, ServerSdkUrl
 from flask_signalr.token_claims import DEFAULT_TOKEN_OPTIONS, LONGEST_LIFETIME, TokenOptions
 from flask_signalr.tokens import ALGORITHMS
 
@@ -33,6 +34,7 @@ class HubKeywords(TypedDict, total=False):
     access_token_algorithm: str
     token_options: TokenOptions
     close_on_expiry: bool
+    server_sdk_url: bool | ServerSdkUrl
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,9 @@ class HubOptions:
         access_token_algorithm: ``HS256`` or ``HS512``.
         token_options: What the service tokens tell the service.
         close_on_expiry: Whether the service closes a connection when the sign-in that opened it ends.
+        server_sdk_url: Whether the URLs tell the service about the request that negotiated, or what they tell.
         origins: ``allowed_origins`` in the form that browsers send them.
+        sdk_url: What the URLs tell about the request; ``None`` for nothing.
 
     Raises:
         ConfigurationError: A value cannot be used; the text names the keyword.
@@ -70,7 +74,9 @@ class HubOptions:
     access_token_algorithm: str = "HS256"
     token_options: TokenOptions = DEFAULT_TOKEN_OPTIONS
     close_on_expiry: bool = False
+    server_sdk_url: bool | ServerSdkUrl = False
     origins: frozenset[str] = field(init=False, repr=False)
+    sdk_url: ServerSdkUrl | None = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "auth", _items("auth", self.auth, AuthScheme, "auth schemes, as auth=[CookieAuth()]"))
@@ -94,6 +100,7 @@ class HubOptions:
             raise ConfigurationError(f"access_token_algorithm= is one of {', '.join(ALGORITHMS)}")
         if not isinstance(self.token_options, TokenOptions):
             raise ConfigurationError("token_options= takes a TokenOptions(…)")
+        object.__setattr__(self, "sdk_url", _sdk_url(self.server_sdk_url))
 
     def _check_callables(self) -> None:
         for keyword in ("user_id_provider", "claims_filter"):
@@ -122,6 +129,14 @@ def _remedy(keyword: str) -> str:
         return ": it says where the app mounts the hubs, so give it to init_app"
     meant = get_close_matches(keyword, HubKeywords.__optional_keys__, n=1)
     return f"; do you mean {meant[0]}?" if meant else ""
+
+
+def _sdk_url(choice: object) -> ServerSdkUrl | None:
+    if isinstance(choice, ServerSdkUrl):
+        return choice
+    if not isinstance(choice, bool):
+        raise ConfigurationError("server_sdk_url= takes True, False or a ServerSdkUrl(…)")
+    return SERVER_SDK_URL if choice else None
 
 
 def _items(keyword: str, value: object, kind: type, kinds: str) -> tuple[Any, ...]:

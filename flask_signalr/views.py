@@ -31,6 +31,8 @@ def negotiate(hub: str) -> ResponseReturnValue:
     user_id = declared.user_id(principal)
     claims = declared.claims(principal, user_id)
     access = declared.access(user_id, claims, principal, options.access_token_lifetime)
+    if options.sdk_url is not None:
+        access = options.sdk_url.applied(access, current)
     return Answer(access, cors_headers(current, options.origins))
 
 

@@ -89,6 +89,7 @@ RINGS = {
     "refusals": 2,
     "replay": 2,
     "routers": 2,
+    "server_sdk_url": 2,
     "sign_out": 2,
     "testing": 2,
     "trace": 2,

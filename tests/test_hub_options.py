@@ -11,6 +11,7 @@ from flask_signalr.endpoints import DEFAULT_ROUTER, EndpointRouter
 from flask_signalr.errors import ConfigurationError
 from flask_signalr.hub_options import HubKeywords, HubOptions, check_keywords
 from flask_signalr.principal import Principal, by_email, by_name, everything, nothing
+from flask_signalr.server_sdk_url import ServerSdkUrl
 from flask_signalr.token_claims import DEFAULT_TOKEN_OPTIONS, TokenOptions
 
 
@@ -47,6 +48,7 @@ def test_every_choice_is_taken() -> None:
         "access_token_algorithm": "HS512",
         "token_options": TokenOptions(detailed_errors=True),
         "close_on_expiry": True,
+        "server_sdk_url": True,
     }
 
     options = HubOptions(**keywords)
@@ -84,6 +86,9 @@ ORIGINS = "allowed_origins= takes a list of origins"
         ("allow_anonymous", 1, "allow_anonymous= takes True or False"),
         ("allow_anonymous", None, "allow_anonymous= takes True or False"),
         ("close_on_expiry", "no", "close_on_expiry= takes True or False"),
+        ("server_sdk_url", "no", "server_sdk_url= takes True, False or a ServerSdkUrl(…)"),
+        ("server_sdk_url", ServerSdkUrl, "server_sdk_url= takes True, False or a ServerSdkUrl(…)"),
+        ("server_sdk_url", None, "server_sdk_url= takes True, False or a ServerSdkUrl(…)"),
         ("user_id_provider", "email", "user_id_provider= takes a callable of one principal"),
         ("user_id_provider", None, "user_id_provider= takes a callable of one principal"),
         ("claims_filter", ["role"], "claims_filter= takes a callable of one principal"),

@@ -4,12 +4,15 @@ Each vector names the file that it comes from.
 """
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
 import jwt
 import pytest
+from flask import Flask
 
+from flask_signalr import EndpointRouter, QueryRouter, SignalR
 from flask_signalr.claims import Claims
 from flask_signalr.endpoints import ServiceEndpoint
 from flask_signalr.errors import ConfigurationError, InvalidClaim
@@ -23,7 +26,10 @@ from flask_signalr.negotiation import (
     url_suffix,
 )
 from flask_signalr.principal import ANONYMOUS, Principal
+from flask_signalr.server_sdk_url import ServerSdkUrl
 from flask_signalr.token_claims import TokenOptions, token_claims
+from flask_signalr.views import negotiate
+from tests.apps import Says, body, create_app
 
 VECTORS: list[dict[str, Any]] = json.loads(Path(__file__, "../vectors/client_tokens.json").resolve().read_text())[
     "vectors"
@@ -115,6 +121,20 @@ def query_suffix(options: dict[str, Any]) -> str:
     return ""
 
 
+def algorithm_of(vector: dict[str, Any]) -> str:
+    return str(vector["options"].get("algorithm", "HS256"))
+
+
+def payload_of(token: str, vector: dict[str, Any], *, verify_exp: bool = True) -> dict[str, Any]:
+    """Return what a token says, once PyJWT has verified it."""
+    key = dict(part.split("=", 1) for part in vector["connection_string"].split(";") if part)
+    secret = next(value for name, value in key.items() if name.lower() == "accesskey")
+    payload: dict[str, Any] = jwt.decode(
+        token, secret, [algorithm_of(vector)], audience=vector["expected_audience"], options={"verify_exp": verify_exp}
+    )
+    return payload
+
+
 def test_the_vectors_are_all_here() -> None:
     assert len(VECTORS) == 101
     assert len(ACCEPTED) + len(REFUSED) + len(REFUSED_ON_PURPOSE) + 3 == len(VECTORS)
@@ -125,21 +145,73 @@ def test_the_vectors_are_all_here() -> None:
 def test_url_audience_and_claims_are_those_of_the_sdk(vector: dict[str, Any]) -> None:
     access = answer(vector)
 
-    key = dict(part.split("=", 1) for part in vector["connection_string"].split(";") if part)
-    secret = next(value for name, value in key.items() if name.lower() == "accesskey")
-    algorithm = vector["options"].get("algorithm", "HS256")
-    payload = jwt.decode(
-        access.token,
-        secret,
-        algorithms=[algorithm],
-        audience=vector["expected_audience"],
-        options={"verify_exp": False},
-    )
+    payload = payload_of(access.token, vector, verify_exp=False)
     assert access.url == vector["expected_url"]
-    assert jwt.get_unverified_header(access.token) == {"alg": algorithm, "typ": "JWT"}
+    assert jwt.get_unverified_header(access.token) == {"alg": algorithm_of(vector), "typ": "JWT"}
     assert (payload.pop("nbf"), payload.pop("iat")) == (NOW, NOW)
     assert payload.pop("exp") == NOW + vector["options"].get("lifetime_seconds", 3600)
     assert payload == vector["expected_payload_claims"]
+
+
+def app_of(vector: dict[str, Any]) -> Flask:
+    """Return an app whose negotiate view stands where the vector's does."""
+    options, hub = vector["options"], vector["hub"]
+    identity = options.get("identity") or {}
+    scheme = identity.get("authentication_type", "Bearer")  # which no token tells
+    principal = Principal("caller", scheme=scheme, expires_at=options.get("authentication_expires_on"))
+    others = [f"other{number}" for number in range(1, options.get("endpoints_count", 1))]
+    endpoints = {name: f"Endpoint=https://{name};AccessKey=fake_key" for name in others}
+    chosen = QueryRouter() if others and "endpoint=" in options["request_query"] else EndpointRouter(_chosen_weight)
+    signalr = SignalR(auth=[Says(principal)], endpoint_router=chosen)
+    signalr.hub(
+        hub,
+        user_id_provider=lambda principal: vector["user_id"],
+        claims_filter=lambda principal: Claims.of([(claim_type, value) for claim_type, value in vector["claims"]]),
+        access_token_lifetime=options.get("lifetime_seconds", 3600),
+        access_token_algorithm=algorithm_of(vector),
+        token_options=token_options(options, identity),
+        server_sdk_url=ServerSdkUrl(
+            request_id=lambda: options["request_id"],
+            culture=lambda: options.get("culture"),
+            ui_culture=lambda: options.get("ui_culture"),
+        ),
+    )
+    app = create_app(
+        signalr,
+        SIGNALR_CONNECTION_STRING=None,
+        SIGNALR_ENDPOINTS={**endpoints, "chosen": vector["connection_string"]},
+        SIGNALR_APPLICATION_NAME=vector["application_name"] or "",
+    )
+    app.url_map.merge_slashes = False
+    path = options["request_path"] or "/"
+    app.add_url_rule(path, "vector", negotiate, methods=["POST"], defaults={"hub": hub})
+    return app
+
+
+def _chosen_weight(endpoint: ServiceEndpoint) -> float:
+    return float(endpoint.name == "chosen")
+
+
+@pytest.mark.filterwarnings("ignore::jwt.warnings.InsecureKeyLengthWarning")  # the SDK's tests use a short key
+@named([vector for vector in ACCEPTED if vector["options"].get("sdk") == "default"])
+def test_the_view_answers_as_the_sdks_does(vector: dict[str, Any]) -> None:
+    """The same on the whole road: request, routing, hub, token. Only the clock is the real one."""
+    options, expected = vector["options"], vector["expected_payload_claims"]
+    if "asrs.s.aeo" in expected:
+        tomorrow = int(time.time()) + 86_400
+        expected = {**expected, "asrs.s.aeo": str(tomorrow)}
+        vector = {**vector, "options": {**options, "authentication_expires_on": tomorrow}}
+    client = app_of(vector).test_client()
+
+    answer = client.post(options["request_path"] or "/", query_string=options["request_query"])
+
+    assert answer.status_code == 200, answer.text
+    access = body(answer)
+    payload = payload_of(access["accessToken"], vector)
+    times = [payload.pop(name) for name in ("nbf", "iat", "exp")]
+    assert access["url"] == vector["expected_url"]
+    assert times[2] - times[1] == options.get("lifetime_seconds", 3600)
+    assert payload == expected
 
 
 @named(REFUSED)

@@ -54,9 +54,10 @@ class EntraTokens:
     def _fetched(self, known: str | None) -> Fresh[str]:
         answer = self._credential().get_token(SCOPE)
         now = self._clock()
-        token, expires_on = answer.token, answer.expires_on
-        if not _TOKEN.fullmatch(str(token)):
+        token: object = answer.token  # which an app's own class may break its word about
+        if not isinstance(token, str) or not _TOKEN.fullmatch(token):
             raise FetchFailed("the credential's get_token returned something that is no token")
+        expires_on = answer.expires_on
         if expires_on - MARGIN <= now:
             raise FetchFailed("the credential's get_token returned a token that has ended: check this machine's clock")
         return Fresh(token, max(expires_on - RENEWAL, now + min(PAUSE, MARGIN)), expires_on - MARGIN)

@@ -1,0 +1,179 @@
+"""Tokens of Microsoft Entra ID: kept until shortly before their end, and fetched where nobody waits."""
+
+from typing import Any
+
+import pytest
+
+from flask_signalr import EntraTokenUnavailable, ServiceClient, ServiceEndpoint, ServiceRefusedToken, ServiceResponse
+from flask_signalr.entra.access_token import MARGIN, PAUSE, RENEWAL, EntraIdentity, EntraTokens
+from flask_signalr.entra.credentials import SCOPE
+from flask_signalr.entra.refreshed import NotFetched
+from tests.entra import ENDPOINT, TOKEN, Clock, Credential, Token, join_fetches
+from tests.recorded_service import EAST, RecordedService
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def credential(clock: Clock) -> Credential:
+    return Credential(clock)
+
+
+def tokens_of(credential: Credential) -> EntraTokens:
+    return EntraTokens(lambda: credential, credential.clock)
+
+
+def test_a_token_is_for_the_service_and_asked_for_once(credential: Credential) -> None:
+    tokens = tokens_of(credential)
+
+    assert [tokens.token("https://a/x"), tokens.token("https://a/y")] == [TOKEN, TOKEN]
+    assert credential.scopes == [(SCOPE,)]
+
+
+def test_a_token_is_renewed_before_its_end_while_it_still_serves(credential: Credential, clock: Clock) -> None:
+    tokens = tokens_of(credential)
+    tokens.token()
+    clock.now += credential.lifetime - RENEWAL - 1
+    tokens.token()
+    assert len(credential.scopes) == 1
+
+    clock.now += 1
+    tokens.token()
+    join_fetches()
+
+    assert len(credential.scopes) == 2
+
+
+def test_a_credential_that_keeps_its_old_token_is_not_asked_at_each_call(credential: Credential, clock: Clock) -> None:
+    """azure-identity answers with the token that it has, as long as it gets no other one."""
+    credential.lifetime = RENEWAL
+    tokens = tokens_of(credential)
+
+    for _ in range(5):
+        tokens.token()
+        join_fetches()
+    assert len(credential.scopes) == 1
+
+    clock.now += PAUSE
+    tokens.token()
+    join_fetches()
+
+    assert len(credential.scopes) == 2
+
+
+def test_a_token_is_used_no_longer_shortly_before_its_end(credential: Credential, clock: Clock) -> None:
+    """The service's clock may be ahead."""
+    tokens = tokens_of(credential)
+    tokens.token()
+    credential.fault = OSError("down")
+    clock.now += credential.lifetime - MARGIN - 1
+    assert tokens.token() == TOKEN
+    join_fetches()
+
+    clock.now += 1
+
+    with pytest.raises(NotFetched, match="OSError: down"):
+        tokens.token()
+
+
+@pytest.mark.parametrize("lifetime", [MARGIN, 0, -60])
+def test_a_token_that_has_ended_is_none(lifetime: int, credential: Credential) -> None:
+    credential.lifetime = lifetime
+
+    with pytest.raises(NotFetched, match="a token that has ended: check this machine's clock"):
+        tokens_of(credential).token()
+
+
+@pytest.mark.parametrize("text", ["", "a b", "a\r\nX-Evil: 1", "tökén", None], ids=ascii)
+def test_a_token_that_would_forge_headers_is_none(text: Any, credential: Credential) -> None:
+    credential.get_token = lambda *scopes, **options: Token(text, 2_000_000_000)  # type: ignore[method-assign]
+
+    with pytest.raises(NotFetched, match="something that is no token"):
+        tokens_of(credential).token()
+
+
+def test_endpoints_of_one_identity_share_its_token(credential: Credential, clock: Clock) -> None:
+    first, second, other = (
+        ServiceEndpoint.parse(f"Endpoint=https://{name}.example;AuthType={kind}")
+        for name, kind in [("a", "azure"), ("b", "azure"), ("c", "azure.msi")]
+    )
+
+    described = EntraIdentity([first, second, other, EAST])
+    own = EntraIdentity([first, second, other, EAST], credential, clock)
+
+    assert described.tokens(first) is described.tokens(second)
+    assert described.tokens(first) is not described.tokens(other)
+    assert own.tokens(first) is own.tokens(other)
+
+
+# REST calls.
+
+
+def client(service: RecordedService, credential: Credential, *endpoints: ServiceEndpoint) -> ServiceClient:
+    identity = EntraIdentity(endpoints or [ENDPOINT], credential, credential.clock)
+    return ServiceClient(endpoints or [ENDPOINT], transport=service, credential=identity)
+
+
+def test_a_call_brings_the_token(credential: Credential) -> None:
+    service = RecordedService()
+
+    client(service, credential).hub("chat").all.send("news")
+    client(service, credential).hub("chat").user("ada").send("news")
+
+    assert {request.headers["Authorization"] for request in service.requests} == {f"Bearer {TOKEN}"}
+
+
+def test_a_credential_of_ones_own_can_be_given_as_it_is(credential: Credential) -> None:
+    service = RecordedService()
+    credential.get_token = lambda *scopes, **options: Token(TOKEN, 4_000_000_000)  # type: ignore[method-assign]
+
+    ServiceClient(ENDPOINT, transport=service, credential=credential).hub("chat").all.send("news")
+
+    assert service.requests[0].headers["Authorization"] == f"Bearer {TOKEN}"
+
+
+def test_an_endpoint_with_an_access_key_signs_as_ever(credential: Credential) -> None:
+    service = RecordedService()
+
+    client(service, credential, ENDPOINT, EAST).hub("chat").all.send("news")
+
+    by_host = {request.url.split("/")[2]: request.headers["Authorization"] for request in service.requests}
+    assert by_host["chat.service.example"] == f"Bearer {TOKEN}"
+    assert by_host["east.example"].startswith("Bearer eyJ")
+
+
+def test_server_endpoint_is_where_the_token_goes(credential: Credential) -> None:
+    service = RecordedService()
+    endpoint = ServiceEndpoint.parse("Endpoint=https://a.example;AuthType=azure;ServerEndpoint=https://b.example:9/x")
+
+    client(service, credential, endpoint).hub("chat").all.send("news")
+
+    assert service.requests[0].url.startswith("https://b.example:9/x/api/hubs/chat/:send")
+
+
+def test_without_a_token_nothing_is_sent(credential: Credential) -> None:
+    service = RecordedService()
+    credential.fault = OSError("no route to the authority")
+
+    with pytest.raises(EntraTokenUnavailable, match=r"nothing was sent there: OSError: no route") as raised:
+        client(service, credential).hub("chat").all.send("news")
+
+    assert (raised.value.method, raised.value.path) == ("POST", "/api/hubs/chat/:send")
+    assert service.requests == []
+
+
+@pytest.mark.parametrize(
+    ("status", "remedy"),
+    [(401, "check that its tenant is the service's"), (403, "assign it the role 'SignalR Service Owner'")],
+)
+def test_a_refusal_says_what_to_do_about_the_identity(status: int, remedy: str, credential: Credential) -> None:
+    service = RecordedService(lambda request: ServiceResponse(status, {}))
+
+    with pytest.raises(ServiceRefusedToken, match=remedy) as raised:
+        client(service, credential).hub("chat").all.send("news")
+
+    assert TOKEN not in str(raised.value)
+    assert "AccessKey" not in str(raised.value)

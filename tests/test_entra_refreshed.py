@@ -1,0 +1,281 @@
+"""A value that a background thread keeps fresh: who waits, who does not, and what failures cost."""
+
+import logging
+import os
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from flask_signalr.entra.refreshed import FetchFailed, Fresh, NotFetched, Pace, Refreshed
+
+NOW = 1_700_000_000.0
+LONG = 30.0  # seconds: that no test waits for
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = NOW
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Source:
+    """Fetches texts, and does what a test says meanwhile.
+
+    Attributes:
+        seen: What each fetch was given as the present value.
+        before: Runs in a fetch before it returns.
+        may_go_on: A fetch waits for it.
+        started: Counts the fetches that began.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.seen: list[str | None] = []
+        self.before: Callable[[], None] = lambda: None
+        self.may_go_on = threading.Event()
+        self.may_go_on.set()
+        self.started = threading.Semaphore(0)
+
+    def __call__(self, known: str | None) -> Fresh[str]:
+        self.seen.append(known)
+        self.started.release()
+        assert self.may_go_on.wait(LONG)
+        self.before()
+        return Fresh(f"value {len(self.seen)}", self.clock.now + 60, self.clock.now + 120)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def source(clock: Clock) -> Iterator[Source]:
+    source = Source(clock)
+    yield source
+    source.may_go_on.set()
+
+
+def refreshed(source: Source, first_wait: float = LONG) -> Refreshed[str]:
+    return Refreshed("the value", source, Pace(5, 300, first_wait), source.clock)
+
+
+def fails(error: BaseException) -> Callable[[], None]:
+    def fail() -> None:
+        raise error
+
+    return fail
+
+
+def join_fetches() -> None:
+    """Wait for the fetches that are under way."""
+    for thread in threading.enumerate():
+        if thread.name.startswith("flask-signalr the value"):
+            thread.join(LONG)
+
+
+def test_the_first_use_fetches_and_the_next_do_not(source: Source) -> None:
+    value = refreshed(source)
+
+    assert [value.get(), value.get()] == ["value 1", "value 1"]
+    assert source.seen == [None]
+
+
+def test_nothing_is_fetched_before_it_is_used(source: Source) -> None:
+    refreshed(source)
+
+    assert source.seen == []
+
+
+def test_callers_that_come_at_once_share_one_fetch(source: Source) -> None:
+    value = refreshed(source)
+    source.may_go_on.clear()
+
+    with ThreadPoolExecutor(50) as threads:
+        callers = [threads.submit(value.get) for _ in range(50)]
+        assert source.started.acquire(timeout=LONG)
+        source.may_go_on.set()
+
+    assert {caller.result() for caller in callers} == {"value 1"}
+    assert source.seen == [None]
+
+
+def test_an_old_value_serves_while_the_next_one_is_fetched(source: Source, clock: Clock) -> None:
+    value = refreshed(source)
+    value.get()
+    source.may_go_on.clear()
+    clock.now += 60
+
+    meanwhile = [value.get(), value.get()]
+    source.may_go_on.set()
+    join_fetches()
+
+    assert meanwhile == ["value 1", "value 1"]
+    assert value.get() == "value 2"
+    assert source.seen == [None, "value 1"]
+
+
+def test_an_expired_value_is_not_used(source: Source, clock: Clock) -> None:
+    value = refreshed(source)
+    value.get()
+    clock.now += 120
+
+    assert value.get() == "value 2"
+    assert source.seen == [None, None]
+
+
+@pytest.mark.parametrize("error", [FetchFailed("no way"), OSError("no way"), SystemExit("no way")], ids=repr)
+def test_without_a_value_a_failure_is_told_and_logged(
+    error: BaseException, source: Source, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever the credential of an app raises, the next fetch must be possible."""
+    value = refreshed(source)
+    source.before = fails(error)
+
+    with pytest.raises(NotFetched, match="no way") as raised:
+        value.get()
+
+    assert raised.value.retry_after == 5
+    (record,) = caplog.records
+    assert record.levelno == logging.ERROR
+    assert record.getMessage().startswith("the value cannot be fetched, and there is none to use: ")
+
+
+def test_a_failure_is_not_repeated_at_once(source: Source, clock: Clock) -> None:
+    """A token endpoint that is down is not asked by each request."""
+    value = refreshed(source)
+    source.before = fails(OSError())
+    for _ in range(3):
+        with pytest.raises(NotFetched):
+            value.get()
+    assert len(source.seen) == 1
+
+    clock.now += 5
+    source.before = lambda: None
+
+    assert value.get() == "value 2"
+
+
+def test_retry_after_counts_down(source: Source, clock: Clock) -> None:
+    value = refreshed(source)
+    source.before = fails(OSError())
+    with pytest.raises(NotFetched):
+        value.get()
+    clock.now += 3.5
+
+    with pytest.raises(NotFetched) as raised:
+        value.get()
+
+    assert raised.value.retry_after == 2
+
+
+def test_a_failed_renewal_is_repeated_after_a_longer_pause_and_never_later_than_the_end(
+    source: Source, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    value = refreshed(source)
+    value.get()
+    source.before = fails(FetchFailed("down"))
+    clock.now += 60
+    for _ in range(3):
+        assert value.get() == "value 1"
+        join_fetches()
+    assert len(source.seen) == 2
+    assert caplog.messages == ["the value cannot be renewed, the present one is good for 60 s: down"]
+    assert caplog.records[0].levelno == logging.WARNING
+
+    clock.now += 60
+    source.before = lambda: None
+
+    assert value.get() == "value 3"
+
+
+def test_a_fetch_that_takes_long_is_waited_for_no_longer_than_agreed(
+    source: Source, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The time runs from the start of the fetch: those who come later do not wait anew."""
+    value = refreshed(source, first_wait=0.05)
+    source.may_go_on.clear()
+
+    for _ in range(3):
+        with pytest.raises(NotFetched, match=r"longer than 0\.05 s") as raised:
+            value.get()
+        assert raised.value.retry_after == 5
+        clock.now += 1
+
+    assert caplog.messages == ["it takes longer than 0.05 s to fetch the value"]
+    assert source.seen == [None], "one fetch at a time, however long it takes"
+    source.may_go_on.set()
+    join_fetches()
+    assert value.get() == "value 1"
+
+
+def test_a_dropped_value_is_fetched_anew(source: Source) -> None:
+    value = refreshed(source)
+    known = value.get()
+
+    value.drop(known)
+
+    assert value.get() == "value 2"
+    assert source.seen == [None, None]
+
+
+def test_a_value_that_was_replaced_cannot_be_dropped(source: Source) -> None:
+    """Two who find out at once that a key is unknown do not drop the new one."""
+    value = refreshed(source)
+    known = value.get()
+    value.drop(known)
+    new = value.get()
+
+    value.drop(known)
+
+    assert value.get() is new
+
+
+def test_without_a_thread_the_present_value_serves(
+    source: Source, clock: Clock, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python starts no thread while it shuts down, and none where a limit of the system is reached."""
+    value = refreshed(source)
+    value.get()
+    clock.now += 60
+    monkeypatch.setattr(threading.Thread, "start", fails_to_start)
+
+    assert value.get() == "value 1"
+    assert "RuntimeError: can't start new thread" in caplog.text
+
+
+def fails_to_start(self: threading.Thread) -> None:
+    raise RuntimeError("can't start new thread")
+
+
+def test_a_long_cause_is_cut_and_stays_on_one_line(source: Source) -> None:
+    value = refreshed(source)
+    source.before = fails(ValueError("a\nb " + "x" * 5000))
+
+    with pytest.raises(NotFetched, match="ValueError: a b xxx") as raised:
+        value.get()
+
+    assert len(str(raised.value)) == 500
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_forked_process_fetches_for_itself(source: Source) -> None:
+    """A lock that another thread held in the moment of the fork stays locked in the child for ever."""
+    value = refreshed(source)
+    value.get()
+    source.may_go_on.clear()
+    source.clock.now += 60
+    value.get()  # a fetch is under way, and the child has no thread that could end it
+    assert source.started.acquire(timeout=LONG)
+
+    child = os.fork()
+    if child == 0:
+        source.may_go_on = threading.Event()
+        source.may_go_on.set()
+        os._exit(0 if value.get() == "value 3" else 1)
+
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

@@ -128,6 +128,10 @@ def test_a_port_in_use_is_one_sentence_and_exit_code_1(capsys: pytest.CaptureFix
         (["--access-key", "a;b"], "an access key must not be empty"),
         (["--entra-issuer", "http://sts.example/"], "entra_issuer: plain http is for this machine only"),
         (["--entra-app-id", "an-app"], "add one (--entra-issuer)"),
+        (
+            ["--entra-issuer", "https://sts.example/", "--entra-app-id", "an-app=king"],
+            "roles are service-owner, app-server",
+        ),
         (["--upstream", "localhost:5000"], "upstream: the URL must be absolute"),
         (["--upstream-settings", "/nowhere/settings.json"], "/nowhere/settings.json: cannot be read"),
     ],

@@ -183,6 +183,33 @@ async def test_an_application_without_a_role_is_refused(authority: EntraAuthorit
     assert APP_ID in json.loads(exchanged[1])["message"]
 
 
+@pytest.mark.parametrize(
+    ("role", "name", "statuses"),
+    [
+        ("service-owner", "SignalR Service Owner", (200, 202, 404, 200)),
+        ("app-server", "SignalR App Server", (200, 403, 403, 403)),
+        ("rest-api-owner", "SignalR REST API Owner", (403, 202, 404, 200)),
+        ("rest-api-reader", "SignalR REST API Reader", (403, 403, 404, 403)),
+    ],
+)
+async def test_a_role_permits_what_it_does_on_the_real_service(
+    authority: EntraAuthority, role: str, name: str, statuses: tuple[int, ...]
+) -> None:
+    """With the wrong one an app signs client tokens and can send nothing, or the other way round."""
+    text = authority.token()
+    generate = "/api/hubs/chat/:generateToken?api-version=2022-11-01"
+    async with emulating_with(authority, entra_app_ids=(OTHER_APP_ID, f"{APP_ID}={role}")) as wire:
+        answers = [
+            await wire.status("GET", EXCHANGE, text),
+            await wire.status("POST", f"/api/hubs/chat/:send?{API}", text, json=NEWS),
+            await wire.status("HEAD", f"/api/hubs/chat/users/ada?{API}", text),
+            await wire.status("POST", generate, text),
+        ]
+
+    assert tuple(status for status, _ in answers) == statuses
+    assert all(f"'{name}'" in body for status, body in answers if status == 403 and body)
+
+
 async def test_an_entra_token_opens_no_hub(authority: EntraAuthority) -> None:
     """A client never gets one: it would open the whole REST API."""
     async with emulating_with(authority) as wire:
@@ -274,7 +301,7 @@ async def test_the_log_holds_neither_tokens_nor_keys(
         key = await exchange(wire, good)
         await wire.status("GET", EXCHANGE, refused)
 
-    assert "has no role" in caplog.text
+    assert "has no role on this service" in caplog.text
     assert not any(secret in caplog.text for secret in (good, refused, key["AccessKey"]))
 
 

@@ -70,6 +70,11 @@ def test_the_entra_connection_string_holds_no_key() -> None:
     assert endpoint.credential is not None
 
 
+def test_a_role_that_is_none_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="roles are service-owner"):
+        EmulatorSettings(entra_issuer="https://sts.example/", entra_app_ids=("an-app=king",))
+
+
 def test_applications_without_an_issuer_are_refused() -> None:
     """They would look like a protection, and nothing would ask for them."""
     with pytest.raises(ConfigurationError, match="entra_app_ids: there is no issuer"):

@@ -14,7 +14,7 @@ import pytest
 import urllib3
 from flask import Flask
 
-from flask_signalr import BearerAuth, Hub, ServiceClient, ServiceError, SignalR, nothing, only
+from flask_signalr import BearerAuth, Hub, ServiceClient, ServiceError, ServiceRefusedToken, SignalR, nothing, only
 from flask_signalr.emulator import Emulator, EmulatorSettings
 from tests.client_process import ClientProcess, missing_node_client
 from tests.document_server import DocumentServer
@@ -189,6 +189,16 @@ def test_a_missing_role_is_a_503_for_clients_and_named_to_the_app(
         assert "'SignalR Service Owner'" in text
     assert "'SignalR App Server'" in caplog.text
     assert "'SignalR REST API Owner'" in str(caught.value)
+
+
+def test_an_app_with_the_role_for_keys_alone_is_told_which_one_calls_need(entra_authority: EntraAuthority) -> None:
+    """The commonest slip: the role that is right for server SDKs lets clients in, and no message out."""
+    with entra_site(entra_authority, f"{APP_ID}=app-server") as site:
+        status, _, _ = site.negotiate()
+        with pytest.raises(ServiceRefusedToken, match=r"assign it the role .*'SignalR REST API Owner' for calls"):
+            site.hub.clients.all.send("news")
+
+    assert status == 200
 
 
 @pytest.mark.parametrize("source", ["key", "service"])

@@ -9,6 +9,7 @@ import sys
 
 from flask_signalr import emulator
 from flask_signalr.emulator import DEVELOPMENT_KEY, EmulatorSettings
+from flask_signalr.emulator.entra_roles import EntraRole
 from flask_signalr.emulator.settings import ENTRA_AUDIENCE
 from flask_signalr.emulator.upstream_rules import DEFAULT_PATH, UpstreamRule
 
@@ -92,8 +93,9 @@ def _add_entra_to(command: argparse.ArgumentParser) -> None:
         "--entra-app-id",
         action="append",
         default=[],
-        metavar="ID",
-        help="application that they may be of, others get 403 as if they had no role; repeatable (default: any)",
+        metavar="ID[=ROLE]",
+        help="application that has a role on the service, others get 403; repeatable (default: all own the service). "
+        f"Roles are {', '.join(role.word for role in EntraRole)} (default: {EntraRole.SERVICE_OWNER.word})",
     )
 
 

@@ -1,4 +1,4 @@
-"""Is this Microsoft Entra token any good: the issuer's keys verify it, and its application may call."""
+"""Is this Microsoft Entra token any good: the issuer's keys verify it, and it names an application."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,11 +10,10 @@ from flask_signalr.auth.verification_key import PublishedKey, demand_cryptograph
 from flask_signalr.emulator.entra import NO_ENTRA_TOKEN, EntraIdentity, EntraVerdict
 from flask_signalr.emulator.rest.request import RestRequest
 from flask_signalr.emulator.settings import EmulatorSettings
-from flask_signalr.errors import AuthenticationFailed, AuthorizationDenied, ConfigurationError, SignalRError
+from flask_signalr.errors import AuthenticationFailed, ConfigurationError, SignalRError
 
 _DEFAULT_FETCHING = KeyFetching()
 _ALGORITHMS = key_set_algorithms(None)
-_SHOWN_APP_ID = 100
 
 
 class EntraCheck:
@@ -22,7 +21,7 @@ class EntraCheck:
 
     Args:
         issuer: The issuer, to the letter as its discovery document and its tokens have it.
-        settings: The audience of the tokens, and whose they may be.
+        settings: The audience of the tokens.
         fetching: How the issuer's keys are fetched and kept.
 
     Raises:
@@ -46,7 +45,6 @@ class EntraCheck:
         audience = settings.entra_audience.rstrip("/")
         keys = KeySet(issuer, _ALGORITHMS, load, fetching)
         self._verifier = TokenVerifier(keys, issuer, (audience, f"{audience}/"), leeway=0)
-        self._app_ids = frozenset(settings.entra_app_ids)
 
     def judge(self, call: RestRequest) -> EntraVerdict:
         """Return what becomes of a call's token; it never raises for what the caller did."""
@@ -62,14 +60,9 @@ class EntraCheck:
 
         Raises:
             AuthenticationFailed: It names several applications, or none that is text.
-            AuthorizationDenied: It names one that has no role here.
         """
         app_ids = [claims[name] for name in ("appid", "azp") if name in claims]  # tokens of version 1, and of 2
         app_id = app_ids[0] if app_ids else None
         if not isinstance(app_id, str) or any(each != app_id for each in app_ids):
             raise AuthenticationFailed("the bearer token does not name one application (appid, azp)")
-        if self._app_ids and app_id not in self._app_ids:
-            raise AuthorizationDenied(
-                f"the application {ascii(app_id)[:_SHOWN_APP_ID]} has no role here that permits the operation"
-            )
         return EntraIdentity(app_id)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from flask_signalr.emulator.access_keys import checked_access_keys
+from flask_signalr.emulator.entra_roles import EntraRoles
 from flask_signalr.emulator.upstream_rules import UpstreamRule
 from flask_signalr.errors import ConfigurationError
 
@@ -39,7 +40,8 @@ class EmulatorSettings:
         entra_issuer: The issuer of Microsoft Entra tokens, to the letter as its discovery document has it. REST calls
             may bring them then, and fetch a key that signs client tokens. ``None`` accepts none.
         entra_audience: Whom these tokens must be for.
-        entra_app_ids: Whose they may be, by application id, as if these had a role on the service; empty: anybody's.
+        entra_app_ids: The applications that have a role on the service, by id: ``id=app-server``,
+            ``id=rest-api-owner``, ``id=rest-api-reader``, or the id alone for its owner. Empty: all own it.
         entra_key_lifetime: How long such a key signs after it was handed out.
         upstream: The URL of the app that is told what clients do; `DEFAULT_PATH` of
             `flask_signalr.emulator.upstream_rules` is added to one without ``{hub}``, ``{category}`` or ``{event}``.
@@ -86,6 +88,7 @@ class EmulatorSettings:
         if not 0 <= self.port <= 65535:
             raise ConfigurationError(f"port: {self.port} is no port; choose one from 0 (any free one) to 65535")
         checked_access_keys(self.access_keys)
+        EntraRoles(self.entra_app_ids)
         if self.entra_issuer is None and self.entra_app_ids:
             raise ConfigurationError(
                 "entra_app_ids: there is no issuer whose tokens could name them; add one (--entra-issuer)"

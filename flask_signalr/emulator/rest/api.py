@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from flask_signalr.emulator.entra import NO_ENTRA_TOKEN, EntraVerdict
+from flask_signalr.emulator.entra_roles import EntraRoles
 from flask_signalr.emulator.names import hub_name
 from flask_signalr.emulator.rest.call import RestCall
 from flask_signalr.emulator.rest.request import RestRequest
@@ -70,6 +71,7 @@ class RestApi:
         self._service = service
         self._check = check
         self._settings = settings
+        self._roles = EntraRoles(settings.entra_app_ids)
 
     def answer(self, request: RestRequest, now: float, unix_now: float) -> RestResponse | PendingResult:
         """Return the answer to a call, or where it will be.
@@ -120,7 +122,9 @@ class RestApi:
     def _check_caller(self, request: RestRequest, route: Route, unix_now: float, verdict: EntraVerdict) -> None:
         if verdict.refusal is not None:
             raise verdict.refusal
-        if verdict.identity is None:
+        if verdict.identity is not None:
+            self._roles.check(verdict.identity, route.method, is_exchange=route.wants_entra)
+        else:
             self._check.rest(request.access_token, request.path, request.query, unix_now)
             if route.wants_entra:
                 raise AuthorizationDenied("This operation wants a Microsoft Entra token; an access key needs no other.")

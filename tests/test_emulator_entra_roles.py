@@ -15,7 +15,7 @@ def permitted(assignments: list[str], app_id: str) -> list[bool]:
     ]
 
 
-def _is_permitted(assignments: list[str], app_id: str, method: str, is_exchange: bool) -> bool:  # noqa: FBT001
+def _is_permitted(assignments: list[str], app_id: str, method: str, is_exchange: bool) -> bool:
     try:
         EntraRoles(assignments).check(EntraIdentity(app_id), method, is_exchange=is_exchange)
     except AuthorizationDenied:

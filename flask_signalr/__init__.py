@@ -83,6 +83,7 @@ if TYPE_CHECKING:
         rename,
     )
     from flask_signalr.redaction import HideTokens, RedactTokens, redact_logs
+    from flask_signalr.refresh import RefreshContext, RefreshGate, RefreshRefused
     from flask_signalr.rest.client import ServiceClient
     from flask_signalr.rest.commands import CloseConnection, JoinGroup, LeaveGroup, SendMessage
     from flask_signalr.rest.exchange import ServiceRequest, ServiceResponse, Transport
@@ -157,6 +158,9 @@ __all__ = [
     "QueryRouter",
     "RecipientNotFound",
     "RedactTokens",
+    "RefreshContext",
+    "RefreshGate",
+    "RefreshRefused",
     "RegionRouter",
     "RequestReplayed",
     "Requirement",
@@ -241,6 +245,7 @@ _HOMES = {
     "principal": "ANONYMOUS ClaimsFilter CollisionGuard Principal UserIdProvider by_claim by_email by_name "
     "canonical_user_id everything nothing only rename",
     "redaction": "HideTokens RedactTokens redact_logs",
+    "refresh": "RefreshContext RefreshGate RefreshRefused",
     "rest.client": "ServiceClient",
     "rest.commands": "CloseConnection JoinGroup LeaveGroup SendMessage",
     "rest.exchange": "ServiceRequest ServiceResponse Transport",

@@ -10,7 +10,7 @@ Source: Azure/azure-signalr:src/Microsoft.Azure.SignalR.Emulator/HubEmulator/Htt
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from urllib.parse import unquote
 
 import msgspec
@@ -102,6 +102,15 @@ def parse_claims_header(header: str, user_id: str | None) -> Claims:
     return Claims(tuple(_claims(header.split(","), _letters_between_commas(user_id or ""))))
 
 
+def unescape_claims(pairs: Iterable[tuple[str, str]]) -> Claims:
+    """Return the app's claims of those that the service lists of a connection, as they were before `escape_claims`.
+
+    Raises:
+        BadRequest: One is not escaped.
+    """
+    return Claims(tuple(_unescaped(name, value) for name, value in pairs if not _is_the_service_s(name)))
+
+
 def _claims(pieces: list[str], of_user_id: frozenset[str]) -> Iterator[tuple[str, ClaimValue]]:
     for piece in pieces:
         name, separator, value = piece.strip(" ").partition(": ")
@@ -114,8 +123,12 @@ def _claims(pieces: list[str], of_user_id: frozenset[str]) -> Iterator[tuple[str
         elif not separator or not name:
             raise BadRequest("X-ASRS-User-Claims has a part that is no claim: was the token made by another library?")
         else:
-            claim_type = short_name(_unescape(name))
-            yield _RENAMED.get(claim_type, claim_type), _unescape(value)
+            yield _unescaped(name, value)
+
+
+def _unescaped(name: str, value: str) -> tuple[str, ClaimValue]:
+    claim_type = short_name(_unescape(name))
+    return _RENAMED.get(claim_type, claim_type), _unescape(value)
 
 
 def _is_the_service_s(name: str) -> bool:

@@ -13,6 +13,7 @@
     ├── AuthorizationDenied         the caller is known and may not do this                        403
     ├── InvalidSignature            an upstream request that does not prove it is the service's    401
     ├── RequestReplayed             an upstream request that was handled before                    409
+    ├── RefreshRefused              a connection's sign-in is not renewed           its own, the code says which
     ├── RouterRefused               an endpoint router's refusal                    its own, 400 unless it says
     ├── HubNotFound                 no hub of that name is declared                                404
     ├── BadRequest                  a request that no client of the protocol sends                 400
@@ -43,7 +44,7 @@
         └── SigningKeyUnavailable   no key to sign with is to be had through Entra ID
 
 What is below `ServiceError` stands in `flask_signalr.service_errors`, what speaks of endpoints in
-`flask_signalr.endpoint_errors`.
+`flask_signalr.endpoint_errors`, and `RefreshRefused` in `flask_signalr.refresh`.
 The numbers are the HTTP statuses that ``flask_signalr.views`` answers with; nothing else knows HTTP.
 The text of every error is written for its reader and never holds a secret or a token.
 """
@@ -213,15 +214,16 @@ class IdentityProviderUnavailable(Unavailable):
 
 
 class NegotiationRefused(SignalRError):
-    """The app did not let a client of a test connect.
+    """The app did not let a client of a test connect, or stay connected.
 
     Args:
         status: The HTTP status of the answer.
         error: What the answer says.
+        request: What the client asked for: ``negotiate``, or ``refresh`` for one that is connected.
     """
 
-    def __init__(self, status: int, error: str) -> None:
-        super().__init__(f"negotiate was answered {status}: {error}")
+    def __init__(self, status: int, error: str, request: str = "negotiate") -> None:
+        super().__init__(f"{request} was answered {status}: {error}")
         self.status = status
         self.error = error
 

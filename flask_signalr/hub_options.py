@@ -11,6 +11,7 @@ from flask_signalr.endpoints import DEFAULT_ROUTER, EndpointRouter
 from flask_signalr.errors import ConfigurationError
 from flask_signalr.origins import parse_origins
 from flask_signalr.principal import ClaimsFilter, CollisionGuard, UserIdProvider, by_name, nothing
+from flask_signalr.refresh import RefreshGate
 from flask_signalr.server_sdk_url import SERVER_SDK_URL, ServerSdkUrl
 from flask_signalr.token_claims import DEFAULT_TOKEN_OPTIONS, LONGEST_LIFETIME, TokenOptions
 from flask_signalr.tokens import ALGORITHMS
@@ -35,6 +36,7 @@ class HubKeywords(TypedDict, total=False):
     token_options: TokenOptions
     close_on_expiry: bool
     server_sdk_url: bool | ServerSdkUrl
+    refresh_gate: RefreshGate | None
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,7 @@ class HubOptions:
         token_options: What the service tokens tell the service.
         close_on_expiry: Whether the service closes a connection when the sign-in that opened it ends.
         server_sdk_url: Whether the URLs tell the service about the request that negotiated, or what they tell.
+        refresh_gate: Says whether a connection may go on with the claims of a fresh sign-in; ``None`` lets all.
         origins: ``allowed_origins`` in the form that browsers send them.
         sdk_url: What the URLs tell about the request; ``None`` for nothing.
 
@@ -75,6 +78,7 @@ class HubOptions:
     token_options: TokenOptions = DEFAULT_TOKEN_OPTIONS
     close_on_expiry: bool = False
     server_sdk_url: bool | ServerSdkUrl = False
+    refresh_gate: RefreshGate | None = None
     origins: frozenset[str] = field(init=False, repr=False)
     sdk_url: ServerSdkUrl | None = field(init=False, repr=False)
 
@@ -108,6 +112,8 @@ class HubOptions:
                 raise ConfigurationError(f"{keyword}= takes a callable of one principal")
         if self.collision_guard is not None and not callable(self.collision_guard):
             raise ConfigurationError("collision_guard= takes a callable of a user id and a principal")
+        if self.refresh_gate is not None and not callable(self.refresh_gate):
+            raise ConfigurationError("refresh_gate= takes a callable of a RefreshContext")
 
 
 def check_keywords(keywords: HubKeywords) -> HubKeywords:

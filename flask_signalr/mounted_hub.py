@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from flask import Request
+from msgspec.structs import replace
 
 from flask_signalr.app_services import AppServices
 from flask_signalr.auth.chain import authenticate
@@ -20,6 +21,7 @@ from flask_signalr.hub_methods import HubMethods
 from flask_signalr.hub_options import HubOptions
 from flask_signalr.negotiation import ClientAccess, client_access, prefixed_hub
 from flask_signalr.principal import Principal
+from flask_signalr.refresh import lifetime_to_tell, tells_lifetime
 from flask_signalr.token_claims import token_claims, token_lifetime
 from flask_signalr.upstream_token import UpstreamTokenCheck
 
@@ -175,6 +177,8 @@ class MountedHub:
                 len(access.token),
                 ", ".join(map(repr, claims.types())),
             )
+        if settings.refresh and tells_lifetime(principal, user_id):
+            return replace(access, token_lifetime=lifetime_to_tell(lifetime))
         return access
 
     @property

@@ -14,7 +14,13 @@ from flask_signalr.tokens import SigningKey, sign_access_token
 
 
 class ClientAccess(
-    msgspec.Struct, frozen=True, rename={"token": "accessToken", "available_transports": "availableTransports"}
+    msgspec.Struct,
+    frozen=True,
+    rename={
+        "token": "accessToken",
+        "available_transports": "availableTransports",
+        "token_lifetime": "tokenLifetimeSeconds",
+    },
 ):
     """What a client needs to connect to the service; as JSON, the answer to a negotiate request.
 
@@ -22,11 +28,13 @@ class ClientAccess(
         url: The URL that it opens.
         token: The service token that it brings; whoever holds it is that user until it expires.
         available_transports: None: the service itself tells them.
+        token_lifetime: Seconds after which the token ends, for clients that renew it; left out where none can.
     """
 
     url: str
     token: str
     available_transports: tuple[()] = ()
+    token_lifetime: int | msgspec.UnsetType = msgspec.UNSET
 
     def __repr__(self) -> str:
         return f"ClientAccess(url={self.url!r})"
@@ -36,7 +44,10 @@ class ClientAccess(
 
     def to_dict(self) -> dict[str, Any]:
         """Return the answer to a negotiate request, as SignalR clients read it."""
-        return {"url": self.url, "accessToken": self.token, "availableTransports": []}
+        answer: dict[str, Any] = {"url": self.url, "accessToken": self.token, "availableTransports": []}
+        if self.token_lifetime is not msgspec.UNSET:
+            answer["tokenLifetimeSeconds"] = self.token_lifetime
+        return answer
 
 
 def client_access(

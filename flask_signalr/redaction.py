@@ -12,7 +12,10 @@ _TOKEN = re.compile(
     r"eyJ[\w-]{8,}+\.[\w-]*+\.[\w-]*+(?:\.[\w-]++){0,2}+",
     re.IGNORECASE,
 )
-_URL_KEYS = ("QUERY_STRING", "RAW_URI", "REQUEST_URI", "HTTP_REFERER")
+_URL_KEYS = ("RAW_URI", "REQUEST_URI", "HTTP_REFERER")
+_REFRESH = "/refresh"
+_REFRESH_URL = re.compile(_REFRESH + r"/?\?[^\s\"'#<>]*")  # to its end: none is looked at twice
+_CONNECTION_TOKEN = re.compile(r"([?&]id=)[^&]+")
 
 URL_LOGGERS = (
     "werkzeug",
@@ -31,6 +34,7 @@ URL_LOGGERS = (
     "flask_signalr.entra",
     "flask_signalr.negotiate",
     "flask_signalr.presence",
+    "flask_signalr.refresh",
     "flask_signalr.sign_out",
     "flask_signalr.upstream",
 )
@@ -41,8 +45,16 @@ Each one by itself, because a logger's filters do not see what its children writ
 
 
 def redact(text: str) -> str:
-    """Return a text with ``[redacted]`` in the place of every ``access_token`` of a URL and of every JWT."""
-    return _TOKEN.sub(lambda match: (match[1] or match[2] or "") + "[redacted]", text)
+    """Return a text with ``[redacted]`` in the place of what opens a door.
+
+    That is every ``access_token`` of a URL, every JWT, and the connection token of every URL of a refresh.
+    """
+    text = _TOKEN.sub(lambda match: (match[1] or match[2] or "") + "[redacted]", text)
+    return _REFRESH_URL.sub(_without_connection_token, text) if _REFRESH in text else text
+
+
+def _without_connection_token(url: re.Match[str]) -> str:
+    return _CONNECTION_TOKEN.sub(r"\1[redacted]", url[0])
 
 
 class RedactTokens(logging.Filter):
@@ -89,6 +101,11 @@ def redact_logs(names: Iterable[str] = URL_LOGGERS) -> None:
         logging.getLogger(name).addFilter(_filter)
 
 
+def _redact_query(path: str, query: str) -> str:
+    start = f"{_REFRESH}?" if path.rstrip("/").endswith(_REFRESH) else "?"
+    return redact(start + query)[len(start) :]
+
+
 class HideTokens:
     """WSGI middleware: the app sees the request as it came, the server's access log sees it without tokens.
 
@@ -109,4 +126,6 @@ class HideTokens:
         for key in _URL_KEYS:
             if key in environ:
                 environ[key] = redact(environ[key])
+        if "QUERY_STRING" in environ:
+            environ["QUERY_STRING"] = _redact_query(environ.get("PATH_INFO", ""), environ["QUERY_STRING"])
         return self._wsgi_app(as_it_came, start_response)

@@ -8,10 +8,12 @@ from flask import Response
 from flask_signalr import errors
 from flask_signalr.answer import JSON
 from flask_signalr.endpoint_errors import RouterRefused
+from flask_signalr.refresh import RefreshRefused
 
 STATUS: dict[type[errors.SignalRError], int] = {
     errors.BadRequest: 400,
     errors.ProtocolError: 400,
+    RefreshRefused: 400,
     RouterRefused: 400,
     errors.AuthenticationFailed: 401,
     errors.InvalidSignature: 401,
@@ -30,8 +32,8 @@ STATUS: dict[type[errors.SignalRError], int] = {
 
 
 def status_of(error: errors.SignalRError) -> int:
-    """Return the status of an error that has one; an endpoint router chooses its own."""
-    if isinstance(error, RouterRefused):
+    """Return the status of an error that has one; an endpoint router chooses, a code of a refresh has its own."""
+    if isinstance(error, RouterRefused | RefreshRefused):
         return error.status
     return next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
 
@@ -44,5 +46,6 @@ def refusal(error: errors.SignalRError, headers: Iterable[tuple[str, str]]) -> R
         headers: Further headers.
     """
     more = [("Retry-After", str(error.retry_after))] if isinstance(error, errors.Unavailable) else []
-    reason = str(error).encode(errors="backslashreplace").decode()  # a scheme of the app's may quote anything
+    shown = error.code if isinstance(error, RefreshRefused) else str(error)
+    reason = shown.encode(errors="backslashreplace").decode()  # a scheme of the app's may quote anything
     return Response(msgspec.json.encode({"error": reason}), status_of(error), [JSON, *headers, *more])

@@ -13,6 +13,7 @@ from flask_signalr.auth.chain import challenges
 from flask_signalr.flask_cli import hubs_command
 from flask_signalr.hub_options import HubOptions
 from flask_signalr.origins import check_origin, cors_headers, preflight_headers
+from flask_signalr.refresh_views import as_refresh_refusal, refresh
 from flask_signalr.refusals import STATUS, refusal, status_of
 from flask_signalr.upstream_views import refuse_upstream, upstream
 
@@ -48,6 +49,8 @@ def create_blueprint() -> Blueprint:
     blueprint = Blueprint("signalr", __name__)
     blueprint.add_url_rule("/<hub>/negotiate", view_func=negotiate, methods=["POST"], provide_automatic_options=False)
     blueprint.add_url_rule("/<hub>/negotiate", view_func=preflight, methods=["OPTIONS"])
+    blueprint.add_url_rule("/<hub>/refresh", view_func=refresh, methods=["POST"], provide_automatic_options=False)
+    blueprint.add_url_rule("/<hub>/refresh", view_func=preflight, methods=["OPTIONS"])
     blueprint.add_url_rule(
         "/<hub>/upstream/<category>/<path:event>",
         view_func=upstream,
@@ -103,6 +106,8 @@ def refuse(error: errors.SignalRError) -> Response:
     """
     if str(request.endpoint).endswith(".upstream"):
         return refuse_upstream(error)
+    if str(request.endpoint).endswith(".refresh"):
+        error = as_refresh_refusal(error)
     status = status_of(error)
     name = (request.view_args or {}).get("hub", "")
     logger.info("hub %.100r refused with %d: %s", name, status, error)
@@ -116,7 +121,7 @@ def refuse(error: errors.SignalRError) -> Response:
 def leave_csrf_to_the_origin_check(endpoint: str | None, values: dict[str, Any] | None) -> None:
     """Exempt the views from Flask-WTF's CSRFProtect: clients and the service bring no form token.
 
-    `check_origin` protects negotiate, and upstream requests are signed.
+    `check_origin` protects negotiate and refresh, and upstream requests are signed.
 
     Runs in each app before the ``before_request`` functions of the first negotiate request, so it works whichever of
     the two extensions was initialised first. Then it goes, because no extension comes after a first request and a
@@ -126,6 +131,7 @@ def leave_csrf_to_the_origin_check(endpoint: str | None, values: dict[str, Any] 
     csrf = app.extensions.get("csrf")
     if csrf is not None:
         csrf.exempt(negotiate)
+        csrf.exempt(refresh)
         csrf.exempt(upstream)
     hooks, blueprint = app.url_value_preprocessors, str(endpoint).rpartition(".")[0]
     hooks[blueprint] = [hook for hook in hooks[blueprint] if hook is not leave_csrf_to_the_origin_check]

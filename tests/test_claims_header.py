@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 
 from flask_signalr.claim_types import SHORT_NAMES
 from flask_signalr.claims import Claims, merge_claims, short_name
-from flask_signalr.claims_header import GUEST_MARK, HEADER_LIMIT, check_user_id, escape_claims, parse_claims_header
+from flask_signalr.claims_header import (
+    GUEST_MARK,
+    HEADER_LIMIT,
+    check_user_id,
+    escape_claims,
+    parse_claims_header,
+    unescape_claims,
+)
 from flask_signalr.errors import BadRequest, InvalidClaim
 from flask_signalr.token_claims import token_claims
 
@@ -155,6 +162,20 @@ def test_claims_come_back_as_they_were(pairs: list[tuple[str, str]]) -> None:
 @pytest.mark.parametrize("long", SHORT_NAMES)
 def test_net_s_long_types_come_back_under_their_short_names(long: str) -> None:
     assert returned([(long, "x")]) == Claims.of({SHORT_NAMES[long]: "x"})
+
+
+@forged
+def test_a_list_of_a_connections_claims_forges_no_role(text: str) -> None:
+    """As the service lists them for a refresh: a claim each, and its own among them."""
+    claims = Claims.of({"name": text, "iss": "me", "sub": "somebody"})
+    listed = [(name, str(value)) for name, value in token_claims("ada", escape_claims(claims))]
+
+    assert unescape_claims([*listed, ("asrs.s.aeo", "1"), (ROLE, "staff")]) == claims + Claims.of({"role": "staff"})
+
+
+def test_a_list_of_claims_that_are_not_escaped_is_refused() -> None:
+    with pytest.raises(BadRequest, match="not escaped"):
+        unescape_claims([("name", "100 %")])
 
 
 def test_what_is_no_text_comes_back_as_text() -> None:

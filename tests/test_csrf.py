@@ -112,6 +112,18 @@ def test_forging_a_request_with_a_form_fails(make_app: MakeApp, content_type: st
 
 
 @every_order
+def test_renewing_a_sign_in_works_without_a_form_token_and_not_from_a_foreign_page(make_app: MakeApp) -> None:
+    """It is off in these apps, so that its own refusal says that the request got there."""
+    client = victim(make_app())
+
+    own = client.post("/chat/refresh?id=t", headers={"Origin": "http://localhost"})
+    foreign = client.post("/chat/refresh?id=t", headers={"Origin": "https://evil.example"})
+
+    assert (own.status_code, body(own)) == (404, {"error": "refresh_disabled"})
+    assert foreign.status_code == 403
+
+
+@every_order
 def test_a_refusal_keeps_signalrs_form(make_app: MakeApp) -> None:
     answer = negotiate(make_app().test_client())
 
@@ -135,7 +147,7 @@ def test_the_exemption_is_made_at_the_first_request_alone() -> None:
     answers = [negotiate(client).status_code for _ in range(3)]
 
     assert answers == [200, 200, 200]
-    assert csrf.exempted == 2  # negotiate and upstream, each once
+    assert csrf.exempted == 3  # negotiate, refresh and upstream, each once
 
 
 @every_order

@@ -48,6 +48,7 @@ def test_every_choice_is_taken() -> None:
         "access_token_algorithm": "HS512",
         "token_options": TokenOptions(detailed_errors=True),
         "close_on_expiry": True,
+        "refresh_gate": lambda context: True,
         "server_sdk_url": True,
     }
 
@@ -86,6 +87,7 @@ ORIGINS = "allowed_origins= takes a list of origins"
         ("allow_anonymous", 1, "allow_anonymous= takes True or False"),
         ("allow_anonymous", None, "allow_anonymous= takes True or False"),
         ("close_on_expiry", "no", "close_on_expiry= takes True or False"),
+        ("refresh_gate", True, "refresh_gate= takes a callable of a RefreshContext"),
         ("server_sdk_url", "no", "server_sdk_url= takes True, False or a ServerSdkUrl(…)"),
         ("server_sdk_url", ServerSdkUrl, "server_sdk_url= takes True, False or a ServerSdkUrl(…)"),
         ("server_sdk_url", None, "server_sdk_url= takes True, False or a ServerSdkUrl(…)"),

@@ -34,6 +34,10 @@ class AppRoutes:
         """Return the URL of a hub's negotiate: a path, or ``//host/path`` of a subdomain."""
         return self._build(f"{self._blueprint}.negotiate", {"hub": hub})
 
+    def refresh(self, hub: str) -> str:
+        """Return the URL where a hub's clients renew their sign-in."""
+        return self._build(f"{self._blueprint}.refresh", {"hub": hub})
+
     def _upstream_template(self, app: Flask) -> str:
         """Return the URL template that an upstream rule needs to reach the app."""
         rule = next(rule for rule in app.url_map.iter_rules() if self._is_upstream(rule))

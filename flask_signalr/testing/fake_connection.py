@@ -58,6 +58,11 @@ class FakeConnection:
         return self._connection.id
 
     @property
+    def token(self) -> str:
+        """What only its client and the service know the connection by."""
+        return self._connection.token
+
+    @property
     def user_id(self) -> str | None:
         """The user id that the service routes by, ``None`` for an anonymous client."""
         return self._connection.client.user_id

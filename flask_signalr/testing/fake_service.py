@@ -7,6 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from flask import Flask
 from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
 
 from flask_signalr.app_state import AppState
 from flask_signalr.config import Settings
@@ -15,14 +16,17 @@ from flask_signalr.emulator.membership import Membership
 from flask_signalr.emulator.names import hub_name
 from flask_signalr.emulator.service import Service
 from flask_signalr.emulator.settings import DEVELOPMENT_KEY, EmulatorSettings
-from flask_signalr.emulator.tokens import ClientIdentity
 from flask_signalr.emulator.upstream_rules import UpstreamRule, UpstreamRules
+from flask_signalr.endpoints import ServiceEndpoint
 from flask_signalr.errors import AccessTokenRefused, ConnectRefused, NegotiationRefused
 from flask_signalr.messages import InvocationMessage
 from flask_signalr.testing.app_routes import AppRoutes
 from flask_signalr.testing.exchange import Exchange
 from flask_signalr.testing.fake_connection import FakeConnection
 from flask_signalr.testing.rest_road import RestRoad, token_check
+
+
+_ANSWERS = {"negotiate": "negotiation", "refresh": "refresh"}
 
 
 class FakeService:
@@ -53,8 +57,9 @@ class FakeService:
         self._service = Service(settings)
         self._service.upstream.rules = UpstreamRules((UpstreamRule(self._routes.upstream_template),))
         self._exchange = Exchange(app, self._service, clock)
+        self._places: dict[str, ServiceEndpoint] = {}
         state: AppState = app.extensions["signalr"]
-        state.use_transport(RestRoad(self._exchange, self._settings.endpoints, settings, clock))
+        state.use_transport(RestRoad(self._exchange, self._settings.endpoints, settings, clock, self._places))
 
     def connect(
         self, hub: str, *, headers: Mapping[str, str] | None = None, client: FlaskClient | None = None
@@ -72,12 +77,52 @@ class FakeService:
             ConnectRefused: The service did, and the app's ``on_connected`` refused the connection.
         """
         answer = self._negotiate(hub, headers, client or self._app.test_client())
-        service_hub, identity = self._admit(answer["url"], answer["accessToken"])
+        endpoint, service_hub = self._destination(answer["url"])
+        identity = token_check(endpoint).client(answer["accessToken"], service_hub, self._clock())
         connection = self._exchange.step(lambda service, now: service.negotiate(service_hub, identity, now))
+        self._places[connection.token] = endpoint
         fake = FakeConnection(self._exchange, connection)
         if fake.is_closed:
             raise ConnectRefused(fake.error or "the service closed the connection")
         return fake
+
+    def refresh(
+        self,
+        hub: str,
+        connection: FakeConnection,
+        *,
+        headers: Mapping[str, str] | None = None,
+        client: FlaskClient | None = None,
+    ) -> int | None:
+        """Renew the sign-in of a connection, as a client does whose token is about to end.
+
+        Args:
+            hub: The hub's name.
+            connection: The connection.
+            headers: Headers of the refresh request, such as ``Authorization``.
+            client: The test client that sends it, signed in perhaps; a new one if ``None``.
+
+        Returns:
+            Seconds that the new token lives, ``None`` if the app does not tell.
+
+        Raises:
+            NegotiationRefused: The app did not renew it; the error is a code.
+            AccessTokenRefused: The app did, and the service would not accept the token that it made.
+        """
+        token = connection.token
+        query = {"id": token}
+        client = client or self._app.test_client()
+        response = client.post(self._routes.refresh(hub), query_string=query, headers=dict(headers or {}))
+        answer = _accepted(response, {"accessToken"}, "refresh")
+        service_hub = hub_name(hub, self._settings.application_name or None)
+        token_check(self._places[token]).client(answer["accessToken"], service_hub, self._clock())
+        lifetime: int | None = answer.get("tokenLifetimeSeconds")
+        return lifetime
+
+    def close_expired(self) -> None:
+        """Close the connections whose sign-in has ended by the clock, as the service does about once a second."""
+        self._exchange.step(lambda service, now: service.close_expired(now, now))
+        self._exchange.settle()
 
     def send_to_all(self, hub: str, target: str, *arguments: Any) -> None:
         """Call a method on all clients of a hub."""
@@ -103,20 +148,13 @@ class FakeService:
     def _negotiate(self, hub: str, headers: Mapping[str, str] | None, client: FlaskClient) -> dict[str, Any]:
         url = self._routes.negotiate(hub)
         response = client.post(url, query_string="negotiateVersion=1", headers=dict(headers or {}))
-        answer = response.get_json(silent=True)
-        answer = answer if isinstance(answer, dict) else {}
-        if response.status_code != 200 or "error" in answer or not {"url", "accessToken"} <= answer.keys():
-            shown = sorted(answer) or response.get_data(as_text=True)[:200]  # never the values: one may be a token
-            error = answer.get("error") or f"this is no negotiation: {shown!r}"
-            raise NegotiationRefused(response.status_code, str(error))
-        return answer
+        return _accepted(response, {"url", "accessToken"}, "negotiate")
 
-    def _admit(self, url: str, token: str) -> tuple[str, ClientIdentity]:
-        """Return the hub that a client is sent to, and whom its token names there."""
-        hub = parse_qs(urlsplit(url).query).get("hub", [""])[0]
+    def _destination(self, url: str) -> tuple[ServiceEndpoint, str]:
+        """Return the service endpoint that a client is sent to, and the hub there."""
         for endpoint in self._settings.endpoints:
             if endpoint.access_key is not None and url.startswith(f"{endpoint.client_base_url}client/?"):
-                return hub, token_check(endpoint).client(token, hub, self._clock())
+                return endpoint, parse_qs(urlsplit(url).query).get("hub", [""])[0]
         raise AccessTokenRefused("aud", f"the client is sent to {url}, which is no service endpoint of the app")
 
     @property
@@ -131,3 +169,14 @@ class FakeService:
         message = InvocationMessage(target=target, arguments=arguments)
         self._exchange.step(lambda service, now: service.send(recipients(), message, now))
         self._exchange.settle()
+
+
+def _accepted(response: TestResponse, needed: set[str], request: str) -> dict[str, Any]:
+    """Return what the app answers to a client that it lets in."""
+    answer = response.get_json(silent=True)
+    answer = answer if isinstance(answer, dict) else {}
+    if response.status_code != 200 or "error" in answer or not needed <= answer.keys():
+        shown = sorted(answer) or response.get_data(as_text=True)[:200]  # never the values: one may be a token
+        error = answer.get("error") or f"this is no {_ANSWERS[request]}: {shown!r}"
+        raise NegotiationRefused(response.status_code, str(error), request)
+    return answer

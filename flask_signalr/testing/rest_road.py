@@ -1,7 +1,9 @@
 """The road from an app under test to the service: the REST API without sockets."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from urllib.parse import urlsplit
+
+import msgspec
 
 from flask_signalr.emulator.rest.api import RestApi
 from flask_signalr.emulator.rest.request import RestRequest
@@ -21,6 +23,7 @@ class RestRoad:
         endpoints: The service endpoints of the app; all of them are this one service.
         settings: The service's settings.
         clock: Returns the time in Unix seconds, for tokens.
+        places: At which endpoint a connection is, by its connection token.
     """
 
     def __init__(
@@ -29,16 +32,21 @@ class RestRoad:
         endpoints: Sequence[ServiceEndpoint],
         settings: EmulatorSettings,
         clock: Callable[[], float],
+        places: Mapping[str, ServiceEndpoint],
     ) -> None:
         self._exchange = exchange
         self._endpoints = endpoints
         self._settings = settings
         self._clock = clock
+        self._places = places
 
     def __call__(self, request: ServiceRequest) -> ServiceResponse:
         """Return the service's answer; what it sends to clients has arrived."""
         call = RestRequest.to_url(request.method, request.url, request.headers, request.body or b"")
-        check = token_check(self._endpoint(request.url))
+        endpoint = self._endpoint(request.url)
+        check = token_check(endpoint)
+        if self._is_elsewhere(call, endpoint):
+            return ServiceResponse(404, {})
         answer = self._exchange.step(
             lambda service, now: RestApi(service, check, self._settings).answer(call, now, self._clock())
         )
@@ -46,6 +54,12 @@ class RestRoad:
         self._exchange.settle()
         headers = {name.lower(): value for name, value in response.headers.items()}
         return ServiceResponse(response.status, headers, response.body)
+
+    def _is_elsewhere(self, call: RestRequest, endpoint: ServiceEndpoint) -> bool:
+        """Tell whether a call names a connection that is at another endpoint: there must be one who says yes."""
+        if not call.path.endswith(("/connections/:refreshAuth", "/connections/claims")):
+            return False
+        return self._places.get(msgspec.json.decode(call.body)["connectionToken"], endpoint) is not endpoint
 
     def _awaited(self, pending: PendingResult) -> RestResponse:
         """Return the answer that a client gives; its handler runs here."""

@@ -9,7 +9,6 @@ from flask_signalr.endpoint_errors import SigningKeyUnavailable
 from flask_signalr.endpoints import ServiceEndpoint
 from flask_signalr.entra.access_token import EntraIdentity
 from flask_signalr.entra.refreshed import logger
-from flask_signalr.entra.signing_keys import UNAVAILABLE
 from flask_signalr.errors import AuthenticationFailed, ConfigurationError, InvalidClaim, ServiceError
 from flask_signalr.negotiation import ClientAccess, prefixed_hub
 from flask_signalr.principal import ClaimsFilter, nothing
@@ -22,6 +21,7 @@ from flask_signalr.tokens import TOKEN_LIMIT
 
 _KEY = "SIGNALR_TOKEN_SOURCE=service"
 _RETRY_AFTER = 5
+_UNAVAILABLE = "the service issued no token, please try again later"
 
 
 class IssuedTokens:
@@ -94,7 +94,7 @@ class IssuedTokens:
         except ServiceError as exc:
             logger.error("%s issues no token: %s", endpoint.name or endpoint.url, exc)
             wait = exc.retry_after if isinstance(exc, ServiceBusy) else None
-            raise SigningKeyUnavailable(UNAVAILABLE, wait or _RETRY_AFTER) from exc
+            raise SigningKeyUnavailable(_UNAVAILABLE, wait or _RETRY_AFTER) from exc
         path = f"client/?hub={prefixed_hub(hub, self._application_name)}"
         return ClientAccess(endpoint.client_base_url + path, token)
 

@@ -174,6 +174,8 @@ class EndpointRouter:
 
         Source: Azure/azure-signalr:src/Microsoft.Azure.SignalR/EndpointRouters/DefaultEndpointRouter.cs.
         """
+        if len(endpoints) == 1:
+            return endpoints[0]
         group = EndpointGroup.of(endpoints)
         if self._weight is None or len(group.candidates) < 2:
             return group.choose()

@@ -5,6 +5,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
@@ -117,6 +118,28 @@ def test_an_old_value_serves_while_the_next_one_is_fetched(source: Source, clock
     assert meanwhile == ["value 1", "value 1"]
     assert value.get() == "value 2"
     assert source.seen == [None, "value 1"]
+
+
+class Doubted(Source):
+    """Values that are in doubt after 90 seconds."""
+
+    def __call__(self, known: str | None) -> Fresh[str]:
+        return replace(super().__call__(known), doubtful_at=self.clock.now + 90)
+
+
+def test_a_value_in_doubt_is_used_only_where_no_other_is_to_be_had(clock: Clock) -> None:
+    source = Doubted(clock)
+    value = refreshed(source)
+    value.get()
+    clock.now += 90
+
+    assert value.get() == "value 2", "the caller waited for it"
+
+    source.before = fails(OSError())
+    clock.now += 90
+
+    assert [value.get(), value.get()] == ["value 2", "value 2"]
+    assert len(source.seen) == 3, "and nobody waits for the next try"
 
 
 def test_an_expired_value_is_not_used(source: Source, clock: Clock) -> None:

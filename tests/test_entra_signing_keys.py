@@ -11,7 +11,7 @@ import pytest
 
 from flask_signalr import ServiceEndpoint, ServiceResponse, ServiceUnreachable, SigningKeyUnavailable
 from flask_signalr.entra.access_token import EntraIdentity
-from flask_signalr.entra.signing_keys import CHECK, EXPIRY, PAUSE, RENEWAL, SigningKeys
+from flask_signalr.entra.signing_keys import CHECK, DOUBT, EXPIRY, PAUSE, RENEWAL, SigningKeys
 from flask_signalr.rest.urllib3_transport import Urllib3Transport
 from tests.entra import ENDPOINT, TOKEN, Clock, Credential, KeyService, handing_out, join_fetches
 from tests.recorded_service import EAST
@@ -123,6 +123,18 @@ def test_a_key_is_renewed_in_the_background_before_its_end(
     clock.now += 1
 
     assert key_id(keys) == "key-1", "the one that is there serves meanwhile"
+    assert key_id(keys) == "key-2"
+
+
+def test_an_app_that_nobody_visited_for_long_fetches_a_key_first(
+    keys: SigningKeys, service: KeyService, clock: Clock
+) -> None:
+    """The key is good for 90 minutes by the service's documents: the first visitor must not get one of yesterday."""
+    service.exchange = numbered(service)
+    key_id(keys)
+
+    clock.now += DOUBT
+
     assert key_id(keys) == "key-2"
 
 

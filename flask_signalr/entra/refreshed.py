@@ -44,11 +44,13 @@ class Fresh(Generic[T]):
         value: The value.
         renew_at: From then on a use of it starts the next fetch.
         expires_at: From then on it is not used any longer.
+        doubtful_at: From then on a use waits for the fetch, and takes this value only where that fails.
     """
 
     value: T = field(repr=False)
     renew_at: float
     expires_at: float
+    doubtful_at: float = math.inf
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,7 @@ class Refreshed(Generic[T]):
         self._states()  # or the first threads might each make one, and fetch twice
 
     def get(self) -> T:
-        """Return the value; waits only where there is none to use.
+        """Return the value; waits only where there is none to use, or one that may have ended.
 
         Raises:
             NotFetched: There is none, or not in time.
@@ -131,7 +133,7 @@ class Refreshed(Generic[T]):
                 return usable.value
             if state.fetching_since is None and now >= state.next_fetch:
                 self._start(state, now)
-            if usable is not None:
+            if usable is not None and now < usable.doubtful_at:
                 return usable.value
             if state.fetching_since is not None:
                 left = state.fetching_since + self._pace.first_wait - now

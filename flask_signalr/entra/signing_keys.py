@@ -17,7 +17,13 @@ from flask_signalr.rest.refusals import refusal
 from flask_signalr.tokens import SigningKey, sign_access_token
 
 RENEWAL = 55 * 60
-"""Seconds after which a key is renewed; as the SDK's, like the three below (``MicrosoftEntraAccessKey.cs``)."""
+"""Seconds after which a key is renewed; as the SDK's, like `EXPIRY` and `PAUSE` (``MicrosoftEntraAccessKey.cs``)."""
+
+DOUBT = 85 * 60
+"""Seconds after which a use waits for the next key: the service's documents promise 90 minutes.
+
+An app that nobody visited for so long would else send its first visitor away with a key of yesterday.
+"""
 
 EXPIRY = 110 * 60
 """Seconds after which a key that could not be renewed is used no longer."""
@@ -117,7 +123,8 @@ class SigningKeys:
         renew_at = handed_out.fetched_at + RENEWAL
         if handed_out.is_checked:
             renew_at = min(renew_at, self._clock() + CHECK)
-        return Fresh(handed_out, renew_at, handed_out.fetched_at + EXPIRY)
+        fetched_at = handed_out.fetched_at
+        return Fresh(handed_out, renew_at, fetched_at + EXPIRY, fetched_at + DOUBT)
 
     def _fetched(self, endpoint: ServiceEndpoint) -> _HandedOut:
         """Return a key of the service.

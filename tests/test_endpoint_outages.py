@@ -100,7 +100,7 @@ class Crowd:
         return Answer(asked, answered, answer.status_code, region, answer.headers.get("Retry-After"))
 
     def wait_until(self, *wanted: str) -> None:
-        """Wait until clients have been sent to just these regions, for half a second; to none: until all are refused."""
+        """Wait until clients have been sent to just these regions, for half a second; none: all are refused."""
         lately: list[Answer] = []
         deadline = time.monotonic() + LONGEST_WAIT
         while {one.region for one in lately} != set(wanted or [""]):

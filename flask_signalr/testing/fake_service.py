@@ -1,5 +1,6 @@
 """The service of a test."""
 
+import secrets
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -15,7 +16,7 @@ from flask_signalr.emulator.connections import Connection
 from flask_signalr.emulator.membership import Membership
 from flask_signalr.emulator.names import hub_name
 from flask_signalr.emulator.service import Service
-from flask_signalr.emulator.settings import DEVELOPMENT_KEY, EmulatorSettings
+from flask_signalr.emulator.settings import EmulatorSettings
 from flask_signalr.emulator.upstream_rules import UpstreamRule, UpstreamRules
 from flask_signalr.endpoints import ServiceEndpoint
 from flask_signalr.errors import AccessTokenRefused, ConnectRefused, NegotiationRefused
@@ -23,8 +24,8 @@ from flask_signalr.messages import InvocationMessage
 from flask_signalr.testing.app_routes import AppRoutes
 from flask_signalr.testing.exchange import Exchange
 from flask_signalr.testing.fake_connection import FakeConnection
+from flask_signalr.testing.fake_identity import identified
 from flask_signalr.testing.rest_road import RestRoad, token_check
-
 
 _ANSWERS = {"negotiate": "negotiation", "refresh": "refresh"}
 
@@ -35,6 +36,10 @@ class FakeService:
     ``connect`` does a real negotiate through the app's test client, and checks the token as the service would. What
     clients do reaches the app's upstream views in the same way, and what the app sends takes the road of the REST API,
     tokens and all. When a call of this class, or of a connection, returns, whatever it caused has happened.
+
+    An app without an access key signs in with a credential of the test, and not with its own until the next
+    ``signalr.reload()``. It is told what clients do if it knows how to verify that, by ``SIGNALR_SECONDARY_KEYS`` for
+    example; without, it would refuse every client.
 
     Args:
         app: The app under test; it has been set up with `SignalR`. Clients find the hubs where it mounts them.
@@ -53,12 +58,15 @@ class FakeService:
         self._clock = clock
         self._routes = AppRoutes(app, url_values or {})
         keys = [endpoint.access_key for endpoint in self._settings.endpoints if endpoint.access_key is not None]
-        settings = EmulatorSettings(access_keys=tuple(dict.fromkeys(keys)) or (DEVELOPMENT_KEY,))
+        settings = EmulatorSettings(access_keys=tuple(dict.fromkeys(keys)) or (secrets.token_urlsafe(32),))
         self._service = Service(settings)
-        self._service.upstream.rules = UpstreamRules((UpstreamRule(self._routes.upstream_template),))
+        if self._settings.upstream.keys or self._settings.upstream.token is not None:
+            self._service.upstream.rules = UpstreamRules((UpstreamRule(self._routes.upstream_template),))
         self._exchange = Exchange(app, self._service, clock)
         self._places: dict[str, ServiceEndpoint] = {}
         state: AppState = app.extensions["signalr"]
+        if len(keys) < len(self._settings.endpoints):
+            state.reload(identified(self._settings, settings.access_keys[0]))
         state.use_transport(RestRoad(self._exchange, self._settings.endpoints, settings, clock, self._places))
 
     def connect(
@@ -78,7 +86,7 @@ class FakeService:
         """
         answer = self._negotiate(hub, headers, client or self._app.test_client())
         endpoint, service_hub = self._destination(answer["url"])
-        identity = token_check(endpoint).client(answer["accessToken"], service_hub, self._clock())
+        identity = token_check(endpoint, self._service).client(answer["accessToken"], service_hub, self._clock())
         connection = self._exchange.step(lambda service, now: service.negotiate(service_hub, identity, now))
         self._places[connection.token] = endpoint
         fake = FakeConnection(self._exchange, connection)
@@ -115,7 +123,7 @@ class FakeService:
         response = client.post(self._routes.refresh(hub), query_string=query, headers=dict(headers or {}))
         answer = _accepted(response, {"accessToken"}, "refresh")
         service_hub = hub_name(hub, self._settings.application_name or None)
-        token_check(self._places[token]).client(answer["accessToken"], service_hub, self._clock())
+        token_check(self._places[token], self._service).client(answer["accessToken"], service_hub, self._clock())
         lifetime: int | None = answer.get("tokenLifetimeSeconds")
         return lifetime
 
@@ -153,7 +161,7 @@ class FakeService:
     def _destination(self, url: str) -> tuple[ServiceEndpoint, str]:
         """Return the service endpoint that a client is sent to, and the hub there."""
         for endpoint in self._settings.endpoints:
-            if endpoint.access_key is not None and url.startswith(f"{endpoint.client_base_url}client/?"):
+            if url.startswith(f"{endpoint.client_base_url}client/?"):
                 return endpoint, parse_qs(urlsplit(url).query).get("hub", [""])[0]
         raise AccessTokenRefused("aud", f"the client is sent to {url}, which is no service endpoint of the app")
 

@@ -1,18 +1,23 @@
 """The road from an app under test to the service: the REST API without sockets."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 import msgspec
 
+from flask_signalr.emulator.entra import NO_ENTRA_TOKEN, EntraIdentity, EntraVerdict
 from flask_signalr.emulator.rest.api import RestApi
 from flask_signalr.emulator.rest.request import RestRequest
 from flask_signalr.emulator.rest.response import PendingResult, RestResponse
+from flask_signalr.emulator.service import Service
 from flask_signalr.emulator.settings import EmulatorSettings
 from flask_signalr.emulator.tokens import TokenCheck
 from flask_signalr.endpoints import ServiceEndpoint
 from flask_signalr.rest.exchange import ServiceRequest, ServiceResponse
 from flask_signalr.testing.exchange import Exchange
+
+_APP = "the app under test"
 
 
 class RestRoad:
@@ -44,11 +49,15 @@ class RestRoad:
         """Return the service's answer; what it sends to clients has arrived."""
         call = RestRequest.to_url(request.method, request.url, request.headers, request.body or b"")
         endpoint = self._endpoint(request.url)
-        check = token_check(endpoint)
+        host, port = _place(endpoint)
+        settings = replace(self._settings, host=host, port=port)
+        verdict = EntraVerdict(EntraIdentity(_APP)) if endpoint.key is None and call.access_token else NO_ENTRA_TOKEN
         if self._is_elsewhere(call, endpoint):
             return ServiceResponse(404, {})
         answer = self._exchange.step(
-            lambda service, now: RestApi(service, check, self._settings).answer(call, now, self._clock())
+            lambda service, now: RestApi(service, token_check(endpoint, service), settings).answer(
+                call, now, self._clock(), verdict
+            )
         )
         response = self._awaited(answer) if isinstance(answer, PendingResult) else answer
         self._exchange.settle()
@@ -72,8 +81,14 @@ class RestRoad:
         return next(each for each in self._endpoints if urlsplit(each.server_base_url).netloc == host)
 
 
-def token_check(endpoint: ServiceEndpoint) -> TokenCheck:
+def token_check(endpoint: ServiceEndpoint, service: Service) -> TokenCheck:
     """Return the check that one endpoint of a service makes."""
-    host = urlsplit(endpoint.audience_base_url).hostname or ""
-    keys = () if endpoint.access_key is None else (endpoint.access_key,)
-    return TokenCheck(keys, frozenset({host}), urlsplit(endpoint.url).port)
+    host, port = _place(endpoint)
+    keys = service.access_keys if endpoint.access_key is None else (endpoint.access_key,)
+    return TokenCheck(keys, frozenset({host}), port, service.exchanged_keys)
+
+
+def _place(endpoint: ServiceEndpoint) -> tuple[str, int]:
+    """Return the host and the port that tokens for an endpoint may name."""
+    url = urlsplit(endpoint.url)
+    return urlsplit(endpoint.audience_base_url).hostname or "", url.port or (443 if url.scheme == "https" else 80)

@@ -73,15 +73,18 @@ class RestApi:
         self._settings = settings
         self._roles = EntraRoles(settings.entra_app_ids)
 
-    def answer(self, request: RestRequest, now: float, unix_now: float) -> RestResponse | PendingResult:
+    def answer(
+        self, request: RestRequest, now: float, unix_now: float, verdict: EntraVerdict = NO_ENTRA_TOKEN
+    ) -> RestResponse | PendingResult:
         """Return the answer to a call, or where it will be.
 
         Args:
             request: The call.
             now: The time, in seconds of the service's clock.
             unix_now: The time, in Unix seconds, for tokens.
+            verdict: What became of its token, if that is a Microsoft Entra token.
         """
-        admission = self.admit(request, unix_now)
+        admission = self.admit(request, unix_now, verdict)
         if isinstance(admission, RestResponse):
             return admission
         return self.perform(admission, request.body, now, unix_now)

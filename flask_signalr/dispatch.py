@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from flask_signalr.authorization import AuthorizationContext
+from flask_signalr.error_text import error_text
 from flask_signalr.errors import AuthorizationDenied, BadRequest, HubException, ProtocolError
 from flask_signalr.hub_methods import Handler, HubMethods
 from flask_signalr.invocation import Invocation
@@ -48,7 +49,7 @@ def invoke(
         log_denial(exc, invocation)
         return _failed(invocation, f"Failed to invoke '{target}' because user is unauthorized")
     except HubException as exc:
-        return _failed(invocation, f"{_unexpected(target)} {type(exc).__name__}: {exc}")
+        return _failed(invocation, f"{_unexpected(target)} {type(exc).__name__}: {error_text(exc)}")
     except Exception as exc:  # noqa: BLE001 - an app's function may raise anything; it is logged
         return _failed(invocation, _hidden(invocation, exc, detailed_errors))
     if invocation.invocation_id is None:
@@ -91,7 +92,7 @@ def connected(methods: HubMethods, invocation: Invocation, run: Run) -> None:
         log_denial(exc, invocation)
         raise
     except HubException as exc:
-        raise AuthorizationDenied(str(exc)) from exc
+        raise AuthorizationDenied(error_text(exc)) from exc
     except Exception as exc:
         error_id = _log(invocation, exc)
         raise AuthorizationDenied(f"An unexpected error occurred on the server. (error id {error_id})") from exc
@@ -119,7 +120,7 @@ def log_denial(denied: AuthorizationDenied, subject: Invocation | AuthorizationC
     where = (subject.hub, "connect" if method is None else method[:_LONGEST_NAME])
     if denied.requirement and denied.__cause__ is not None:
         text = "hub %r, %r: %s could not be checked, which denies: %s"
-        logger.error(text, *where, denied.requirement, denied.__cause__, exc_info=denied.__cause__)
+        logger.error(text, *where, denied.requirement, error_text(denied.__cause__), exc_info=denied.__cause__)
     else:
         logger.info("hub %r, %r: denied by %s", *where, denied.requirement or "a handler")
 
@@ -167,7 +168,7 @@ def _unexpected(target: str) -> str:
 def _hidden(invocation: Invocation, error: Exception, detailed_errors: bool) -> str:
     """Log an error and return what the caller may read of it."""
     error_id = _log(invocation, error)
-    details = f" {type(error).__name__}: {error}" if detailed_errors else ""
+    details = f" {type(error).__name__}: {error_text(error)}" if detailed_errors else ""
     return f"{_unexpected((invocation.target or '')[:_LONGEST_NAME])}{details} (error id {error_id})"
 
 

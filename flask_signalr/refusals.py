@@ -7,6 +7,7 @@ from flask import Response
 
 from flask_signalr import errors
 from flask_signalr.answer import JSON
+from flask_signalr.error_text import error_text
 from flask_signalr.endpoint_errors import RouterRefused
 
 STATUS: dict[type[errors.SignalRError], int] = {
@@ -44,5 +45,5 @@ def refusal(error: errors.SignalRError, headers: Iterable[tuple[str, str]]) -> R
         headers: Further headers.
     """
     more = [("Retry-After", str(error.retry_after))] if isinstance(error, errors.Unavailable) else []
-    reason = str(error).encode(errors="backslashreplace").decode()  # a scheme of the app's may quote anything
+    reason = error_text(error).encode(errors="backslashreplace").decode()  # a scheme of the app's may quote anything
     return Response(msgspec.json.encode({"error": reason}), status_of(error), [JSON, *headers, *more])

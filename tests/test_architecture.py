@@ -24,6 +24,7 @@ RINGS = {
     "connection_string": 0,
     "endpoint_errors": 0,
     "endpoints": 0,
+    "error_text": 0,
     "errors": 0,
     "hub_protocols": 0,
     "json_protocol": 0,

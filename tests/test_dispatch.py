@@ -409,6 +409,55 @@ def test_a_result_that_can_be_written_is_written() -> None:
     assert encoded(completion, call("method"), protocol.encode) == protocol.encode(completion)
 
 
+class Mute(HubException):
+    """Has no text, and an ``__init__`` that tells our own class nothing."""
+
+    def __init__(self) -> None: ...
+
+    def __str__(self) -> str:
+        raise ValueError("no text")
+
+
+class MuteDenial(AuthorizationDenied):
+    def __init__(self) -> None: ...
+
+    __str__ = Mute.__str__  # type: ignore[assignment]
+
+
+class MuteError(Exception):
+    __str__ = Mute.__str__  # type: ignore[assignment]
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (Mute(), rf"{UNEXPECTED.format('method')} Mute: Mute"),
+        (MuteDenial(), UNAUTHORIZED.format("method")),
+        (MuteError(), rf"{UNEXPECTED.format('method')} MuteError: MuteError \(error id [0-9a-f]{{12}}\)"),
+    ],
+    ids=["HubException", "AuthorizationDenied", "another"],
+)
+def test_an_error_that_cannot_say_what_it_is_is_an_answer_too(error: Exception, text: str) -> None:
+    """A text that is made when it is asked for may fail: in a lazy translation, or over a record that is gone."""
+
+    def refuse(invocation: Invocation) -> None:
+        raise error
+
+    completion = invoke(methods_of(refuse), call("method"), run, detailed_errors=True)
+
+    assert re.fullmatch(text, error_of(completion))
+
+
+def test_a_requirement_whose_error_cannot_say_what_it_is_denies(caplog: pytest.LogCaptureFixture) -> None:
+    def broken(context: AuthorizationContext) -> bool:
+        raise MuteError
+
+    completion = invoke(methods_of(send_message, Policy(broken)), call("method", "a"), run)
+
+    assert error_of(completion) == UNAUTHORIZED.format("method")
+    assert "could not be checked, which denies: MuteError" in caplog.text
+
+
 # Those who come and go.
 
 
@@ -431,9 +480,10 @@ def test_all_handlers_see_a_client_that_connects_in_their_order() -> None:
     [
         (HubException("the room is full"), "the room is full"),
         (AuthorizationDenied("not today"), "not today"),
+        (Mute(), "Mute"),
         (ValueError("password=hunter2"), r"An unexpected error occurred on the server. \(error id [0-9a-f]{12}\)"),
     ],
-    ids=["HubException", "AuthorizationDenied", "ValueError"],
+    ids=["HubException", "AuthorizationDenied", "mute", "ValueError"],
 )
 def test_whatever_a_handler_raises_refuses_the_client(error: Exception, text: str) -> None:
     """A handler that fails may have been about to refuse."""

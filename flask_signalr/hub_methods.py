@@ -12,6 +12,7 @@ import msgspec
 
 from flask_signalr.authorization import Policy
 from flask_signalr.errors import BadRequest, ConfigurationError
+from flask_signalr.method_names import check_method_name
 
 Handler = Callable[..., Any]
 """A function, sync or async, whose first parameter is the `Invocation`."""
@@ -138,14 +139,13 @@ class HubMethods:
         """Add a method.
 
         Raises:
-            ConfigurationError: The name is none, or taken: clients find a method whatever the case. The policy is
-                none. Or as `HubMethod`.
+            ConfigurationError: No call could have the name, as `check_method_name` tells, or it is taken: clients find
+                a method whatever the case. The policy is none. Or as `HubMethod`.
         """
-        given: tuple[object, object] = (name, policy)
-        if not isinstance(given[0], str) or not name:
-            raise ConfigurationError(f"a hub method's name is the text that clients invoke, not {name!r}")
-        if not isinstance(given[1], Policy | None):
-            kind = type(given[1]).__name__
+        check_method_name(name)
+        given: object = policy
+        if not isinstance(given, Policy | None):
+            kind = type(given).__name__
             raise ConfigurationError(f"hub method {name!r}: policy= takes a Policy, not a {kind}: Policy(…) makes one")
         known = self._methods.get(name.lower())
         if known is not None:

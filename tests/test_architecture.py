@@ -59,6 +59,7 @@ RINGS = {
     "negotiation": 1,
     "hosts": 1,
     "hub_methods": 1,
+    "method_names": 1,
     "presence": 1,
     "redaction": 1,
     "rest": 1,

@@ -23,6 +23,7 @@ from flask_signalr import (
     require_role,
 )
 from flask_signalr.errors import ConnectRefused, InvocationFailed
+from flask_signalr.method_names import LONGEST_NAME
 from flask_signalr.testing import FakeService
 
 KEY = "an-access-key-that-only-tests-use-0123456789-0123456789-0123456789="
@@ -98,6 +99,14 @@ def test_a_method_without_a_result_gives_none() -> None:
     def nothing(invocation: Invocation) -> None: ...
 
     assert FakeService(app).connect("chat", headers=bearer("ada")).invoke("nothing") is None
+
+
+@pytest.mark.parametrize("name", ["...", "./a", "a/", "日本", "🎉" * LONGEST_NAME, "a\\b"], ids=ascii)
+def test_every_name_that_a_method_may_have_is_called(name: str) -> None:
+    app, chat = create_app()
+    chat.method(name)(lambda invocation: invocation.target)
+
+    assert FakeService(app).connect("chat", headers=bearer("ada")).invoke(name) == name
 
 
 def test_comings_and_goings_are_told_once_and_in_order() -> None:

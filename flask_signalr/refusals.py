@@ -7,8 +7,8 @@ from flask import Response
 
 from flask_signalr import errors
 from flask_signalr.answer import JSON
-from flask_signalr.error_text import error_text
 from flask_signalr.endpoint_errors import RouterRefused
+from flask_signalr.error_text import error_text
 
 STATUS: dict[type[errors.SignalRError], int] = {
     errors.BadRequest: 400,

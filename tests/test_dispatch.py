@@ -421,11 +421,11 @@ class Mute(HubException):
 class MuteDenial(AuthorizationDenied):
     def __init__(self) -> None: ...
 
-    __str__ = Mute.__str__  # type: ignore[assignment]
+    __str__ = Mute.__str__
 
 
 class MuteError(Exception):
-    __str__ = Mute.__str__  # type: ignore[assignment]
+    __str__ = Mute.__str__
 
 
 @pytest.mark.parametrize(

@@ -88,6 +88,11 @@ class RedisStore:
         keys = [*self._keys(hub), self._removal(hub, connection_id)]
         self._run(self._remove, keys, connection_id, remembered and check_lifetime(remembered))
 
+    def is_removed(self, hub: str, connection_id: str) -> bool:
+        """See `Store.is_removed`."""
+        with self._errors():
+            return bool(self._redis.exists(self._removal(hub, connection_id)))
+
     def connections(self, hub: str, user_id: str | None = None) -> Sequence[Connection]:
         """See `Store.connections`."""
         return _connections(self._run(self._list, self._keys(hub), *_range(user_id)))

@@ -100,6 +100,19 @@ def test_who_leaves_a_room_hears_no_more_of_it_and_the_others_see_it(connected: 
     expect(texts(bob)).to_have_text(["for all"])
 
 
+def test_who_is_in_no_room_is_told_to_join_one(connected: Callable[..., Page]) -> None:
+    ada = connected("ada")
+    room = ada.get_by_label("To a room")
+    expect(room.locator("option")).to_have_text(["join one first"])
+    join(ada, "lobby")
+    expect(room.locator("option")).to_have_text(["lobby"])
+
+    ada.get_by_role("button", name="Leave lobby").click()
+
+    expect(room.locator("option")).to_have_text(["join one first"])
+    assert room.evaluate("select => select.validity.valueMissing")
+
+
 def test_who_disconnects_is_in_no_room_any_more(connected: Callable[..., Page]) -> None:
     ada, bob = connected("ada"), connected("bob")
     join(ada, "lobby")

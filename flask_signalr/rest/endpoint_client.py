@@ -5,8 +5,10 @@ import platform
 from flask_signalr.endpoints import ServiceEndpoint
 from flask_signalr.rest.calls import API_VERSION, Call, HubAddress
 from flask_signalr.rest.exchange import ServiceRequest, ServiceResponse, Transport
+from flask_signalr.rest.fan_out import new_workers
 from flask_signalr.rest.refusals import is_absent, refusal
 from flask_signalr.rest.token_cache import TokenCache
+from flask_signalr.service_errors import ServiceUnreachable
 
 _USER_AGENT = f"flask_signalr (Python/{platform.python_version()})"
 
@@ -22,11 +24,13 @@ class EndpointClient:
     Attributes:
         name: What an error calls the endpoint.
         endpoint: As given.
+        workers: The threads for calls to it that are made beside others.
     """
 
     def __init__(self, endpoint: ServiceEndpoint, transport: Transport, tokens: TokenCache) -> None:
         self.name = endpoint.name or endpoint.server_base_url
         self.endpoint = endpoint
+        self.workers = new_workers()
         self._transport = transport
         self._tokens = tokens
 
@@ -64,6 +68,16 @@ class EndpointClient:
         if not 200 <= response.status < 300:
             raise refusal(request, response)
         return True
+
+    def unasked(self, method: str, path: str, timeout: float) -> ServiceUnreachable:
+        """Return the error of a call that was not made, because those before it took all the time."""
+        error = ServiceUnreachable(
+            f"{self.name} was not asked within {timeout:g} s, which the calls before this one took: allow more time",
+            method=method,
+            path=path,
+        )
+        error.may_have_arrived = False
+        return error
 
     def _request(self, method: str, resource: str, query: str, body: bytes | None, timeout: float) -> ServiceRequest:
         """Return the request for a resource, with a token that opens just this resource.

@@ -24,7 +24,6 @@ from flask_signalr import (
     require_role,
 )
 from flask_signalr.emulator import Emulator
-from flask_signalr.emulator.upstream_rules import UpstreamRule, UpstreamRules
 from tests.live import AUDIENCE, LONGEST_WAIT, live_emulator, serving
 
 NODE_MODULES = Path(__file__).parent / "node_modules"
@@ -244,8 +243,7 @@ def serverless_site() -> Iterator[ServerlessSite]:
     with live_emulator() as emulator:
         app, signalr = create_app(emulator.connection_string, bearer_key, journal)
         with serving(app) as url:
-            rules = UpstreamRules((UpstreamRule.to(url),))
-            emulator.call(lambda running: setattr(running.service.upstream, "rules", rules))
+            emulator.replace_upstream(url)
             try:
                 yield ServerlessSite(url, app, signalr, emulator, journal, bearer_key)
             finally:

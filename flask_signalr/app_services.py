@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from flask_signalr.config import Settings
 from flask_signalr.negotiation import prefixed_hub
 from flask_signalr.presence import Presence, PresenceTimes
+from flask_signalr.refused_connections import RefusedConnections
 from flask_signalr.rest.exchange import Transport
 from flask_signalr.stores.store import Store
 
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
 
 CHECK_TIMEOUT = 2
 """Seconds that a read of presence waits for one answer of the service; without one it asks no more for a while."""
+
+CLOSE_TIMEOUT = 2
+"""Seconds that the refusal of a connection waits for the service to close it."""
 
 
 class AppServices:
@@ -92,3 +96,11 @@ class AppServices:
                 ),
             )
         return presence
+
+    def refused(self, hub: str) -> RefusedConnections:
+        """Return the connections that ``on_connected`` of a declared hub refused."""
+
+        def close(connection_id: str, reason: str) -> None:
+            self.clients(hub).using(timeout=CLOSE_TIMEOUT).client(connection_id).close(reason)
+
+        return RefusedConnections(prefixed_hub(hub, self._settings.application_name), self.store, close)

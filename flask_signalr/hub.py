@@ -51,8 +51,8 @@ class Hub:
 
         Args:
             function: Sync or async, called with the `Invocation`. Raising `AuthorizationDenied` or `HubException`
-                refuses the client, as any other error does. The emulator closes the connection then; what Azure does
-                is not documented, so leave security to the hub's policy, which holds at negotiate.
+                refuses the client, as any other error does: its connection is closed, with the extra ``serverless``,
+                and no later call of it is answered. Who must not even listen is kept out by the hub's policy.
 
         Raises:
             ConfigurationError: It cannot be called so.

@@ -81,6 +81,7 @@ RINGS = {
     "mounted_hub": 2,
     "origins": 2,
     "refusals": 2,
+    "refused_connections": 1,
     "replay": 2,
     "sign_out": 2,
     "testing": 2,

@@ -35,8 +35,8 @@ class Store(Protocol):
     def claim(self, key: str, lifetime: int) -> bool:
         """Add a key if it is absent.
 
-        What stands before the first colon of a key, if it has one, is its purpose. Where a store has bounds, each purpose has its own:
-        one that is full of one still takes the others.
+        What stands before the first colon of a key, if it has one, is its purpose. Where a store has bounds, each
+        purpose has its own: one that is full of one still takes the others.
 
         Returns:
             Whether this call added it: of all that claim a key within its lifetime exactly one gets ``True``.

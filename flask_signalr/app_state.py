@@ -11,7 +11,7 @@ from flask_signalr.app_services import AppServices
 from flask_signalr.auth.cookie import CookieAuth
 from flask_signalr.auth.scheme import AuthScheme
 from flask_signalr.config import Settings
-from flask_signalr.errors import ConfigurationError, HubNotFound
+from flask_signalr.errors import ConfigurationError, HubNotFound, MissingExtra
 from flask_signalr.hub import Declaration
 from flask_signalr.hub_options import HubKeywords, HubOptions
 from flask_signalr.mounted_hub import MountedHub
@@ -42,6 +42,7 @@ class Configured:
 
     Raises:
         ConfigurationError: A value cannot be used.
+        MissingExtra: The configuration demands an optional dependency that is not installed.
     """
 
     def __init__(self, app: Flask, settings: Settings, defaults: HubKeywords, services: AppServices) -> None:
@@ -54,7 +55,10 @@ class Configured:
         self._names: tuple[int, Mapping[str, str]] = (0, {})
         self.options = self.options_of(defaults)
         if settings.close_on_sign_out:
-            _ = services.service  # a missing extra is told now, not when somebody signs out
+            try:
+                _ = services.service  # a missing extra is told now, not when somebody signs out
+            except MissingExtra as exc:
+                raise MissingExtra("SIGNALR_CLOSE_ON_SIGN_OUT", exc.extra) from None
 
     def options_of(self, keywords: HubKeywords) -> HubOptions:
         """Return the options that a hub's keywords come to."""

@@ -18,6 +18,7 @@ from flask_signalr.protocol import (
     TOO_LARGE,
     TransferFormat,
     check_bounds,
+    is_of_later_type,
     reason,
 )
 
@@ -45,6 +46,7 @@ class JsonHubProtocol:
     def __init__(self) -> None:
         self._decoder: msgspec.json.Decoder[HubMessage] = msgspec.json.Decoder(HubMessage)
         self._object_decoder = msgspec.json.Decoder(dict[str, Any])
+        self._type_decoder = msgspec.json.Decoder(_TypeOnly)
         self._encoder = msgspec.json.Encoder()
 
     def encode(self, message: HubMessage) -> bytes:
@@ -79,7 +81,7 @@ class JsonHubProtocol:
         try:
             message = self._decoder.decode(payload)
         except msgspec.ValidationError as exc:
-            if _has_unknown_type(payload):
+            if is_of_later_type(payload, self._type_decoder.decode):
                 return None
             raise _no_message(exc) from exc
         except RecursionError as exc:
@@ -123,14 +125,6 @@ def _no_message(exc: Exception) -> ProtocolError:
 
 class _TypeOnly(msgspec.Struct):
     type: int
-
-
-def _has_unknown_type(payload: bytes) -> bool:
-    """Tell whether a payload that is none of our messages is one of a type that came later."""
-    try:
-        return msgspec.json.decode(payload, type=_TypeOnly).type not in KNOWN_TYPES
-    except (ValueError, RecursionError):
-        return False
 
 
 def _check_bounds(payload: bytes) -> None:

@@ -29,6 +29,7 @@ RINGS = {
     "hub_protocols": 0,
     "json_protocol": 0,
     "invocation": 0,
+    "messagepack_arrays": 0,
     "messagepack_protocol": 0,
     "messages": 0,
     "principal": 0,

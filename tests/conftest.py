@@ -144,3 +144,13 @@ def running_redis() -> Iterator[redis_server.RedisServer]:
 def own_redis() -> Iterator[redis_server.RedisServer]:
     """Return a Redis of the test's own, which it may pause, stop and empty."""
     yield from _redis()
+
+
+@pytest.fixture(scope="session")
+def tls_redis() -> Iterator[redis_server.RedisServer]:
+    """Return a running Redis that speaks TLS, with a certificate for ``localhost`` and for nothing else."""
+    missing = redis_server.missing_tls()
+    if missing is not None:
+        pytest.skip(f"tests with a real Redis over TLS: {missing}")
+    with tempfile.TemporaryDirectory() as folder, redis_server.RedisServer(Path(folder), ("localhost",)) as server:
+        yield server

@@ -99,6 +99,23 @@ def test_a_method_of_any_name_is_called(target: str) -> None:
     assert site.ran[0].target == target
 
 
+@pytest.mark.parametrize("application", ["", "shop"])
+def test_a_hub_whose_name_has_commas_is_called_with_its_claims(application: str) -> None:
+    """Names of .NET's generic types have some, and the service prints the token's audience between the claims."""
+    signalr = SignalR()
+    hub = signalr.hub("Seats`2[Room,Row]")
+    hub.method("roles")(lambda invocation: list(invocation.claims.all("role")))
+    app = create_app(signalr, SIGNALR_APPLICATION_NAME=application)
+    at_service = f"{application}_seats`2[room,row]".removeprefix("_")
+    claims = f"asrs.s.uid: ada, role: staff, aud: http://localhost/client/?hub={at_service}, role: admin"
+    headers = headers_of("messages", "roles", hub=at_service, user_claims=claims)
+
+    invocation = {"type": 1, "invocationId": "1", "target": "roles", "arguments": []}
+    answer = post(app, f"/{at_service}/upstream/messages/roles", headers, invocation)
+
+    assert completion(answer)["result"] == ["staff", "admin"]
+
+
 def test_a_handler_sees_who_calls_and_no_token() -> None:
     site = Site()
 

@@ -7,9 +7,8 @@ Source: Azure/azure-signalr, the emulator's HttpUpstreamTrigger.cs.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import unquote_plus
 
 from werkzeug.datastructures import ImmutableMultiDict
 
@@ -76,7 +75,6 @@ class UpstreamHeaders:
         )
 
 
-@lru_cache(CONNECTIONS_KEPT_IN_MIND)
 def client_query(query: str) -> ImmutableMultiDict[str, str]:
     """Return the parameters that a client connected with, without the token and the secret id of the connection.
 
@@ -88,15 +86,20 @@ def client_query(query: str) -> ImmutableMultiDict[str, str]:
     """
     if not query:
         return ImmutableMultiDict()
+    parameters = query.removeprefix("?").split("&", MAX_QUERY_PARAMETERS)
+    if len(parameters) > MAX_QUERY_PARAMETERS:
+        raise BadRequest(f"the client's query has more than {MAX_QUERY_PARAMETERS} parameters")
+    pairs = [parameter.partition("=")[::2] for parameter in parameters if parameter]
+    if "%" in query or "+" in query:
+        pairs = [(_unescape(name), _unescape(value)) for name, value in pairs]
+    return ImmutableMultiDict([pair for pair in pairs if pair[0].strip().lower() not in _SECRET_PARAMETERS])
+
+
+def _unescape(text: str) -> str:
     try:
-        pairs = parse_qsl(
-            query.removeprefix("?"), keep_blank_values=True, errors="strict", max_num_fields=MAX_QUERY_PARAMETERS
-        )
+        return unquote_plus(text, errors="strict")
     except UnicodeDecodeError as exc:
         raise BadRequest("the client's query (X-ASRS-Client-Query) is not UTF-8") from exc
-    except ValueError as exc:
-        raise BadRequest(f"the client's query has more than {MAX_QUERY_PARAMETERS} parameters") from exc
-    return ImmutableMultiDict([pair for pair in pairs if pair[0].strip().lower() not in _SECRET_PARAMETERS])
 
 
 def _required(environ: Mapping[str, Any], name: str) -> str:

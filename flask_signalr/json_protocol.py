@@ -4,7 +4,7 @@ Source: dotnet/aspnetcore:src/SignalR/docs/specs/HubProtocol.md.
 """
 
 import re
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 
@@ -32,6 +32,9 @@ _MEMBERS = {
     )
 }  # fmt: skip
 """The members of all messages, by their names in lower case."""
+
+_KINDS: dict[Any, Any] = {kind.__struct_config__.tag: kind for kind in get_args(HubMessage)}
+"""The messages by their types: of a union msgspec would list the members anew at each message."""
 
 
 class JsonHubProtocol:
@@ -109,10 +112,11 @@ class JsonHubProtocol:
         if len(spelled) < len(members):
             raise ProtocolError("the message has two members whose names differ in case only")
         _check_bounds(payload)
+        kind = spelled.get("type")
+        wanted = _KINDS.get(kind, HubMessage) if type(kind) is int else HubMessage
         try:
-            message: HubMessage = msgspec.convert(spelled, HubMessage)
+            message: HubMessage = msgspec.convert(spelled, wanted)
         except msgspec.ValidationError as exc:
-            kind = spelled.get("type")
             if type(kind) is int and kind not in KNOWN_TYPES:
                 return None
             raise _no_message(exc) from exc

@@ -3,7 +3,7 @@
 import io
 import itertools
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from flask import Flask
@@ -36,8 +36,23 @@ def caller(app: Flask, *paths: str, headers: Mapping[str, str] | None = None, bo
     Raises:
         AssertionError: An answer, each asked for once here, is none of success.
     """
-    environ = _environ(HEADERS | {"Content-Length": str(len(body))} | dict(headers or {}))
-    next_path = itertools.cycle(paths).__next__
+    return sender(app, [(path, headers or {}) for path in paths], body)
+
+
+def sender(app: Flask, requests: Sequence[tuple[str, Mapping[str, str]]], body: bytes = b"") -> Callable[[], None]:
+    """Return a function as `caller` does, of requests that differ in their headers too.
+
+    Args:
+        app: The app.
+        requests: Paths, and headers besides `HEADERS`, one after the other and over again.
+        body: What each brings.
+
+    Raises:
+        AssertionError: As of `caller`.
+    """
+    fixed = HEADERS | {"Content-Length": str(len(body))}
+    environs = [{**_environ({**fixed, **headers}), "PATH_INFO": path} for path, headers in requests]
+    next_environ = itertools.cycle(environs).__next__
     statuses: list[str] = []
 
     def start_response(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Callable[[bytes], object]:
@@ -46,12 +61,12 @@ def caller(app: Flask, *paths: str, headers: Mapping[str, str] | None = None, bo
 
     def call() -> None:
         statuses.clear()
-        answer = app.wsgi_app({**environ, "PATH_INFO": next_path(), "wsgi.input": io.BytesIO(body)}, start_response)
+        answer = app.wsgi_app({**next_environ(), "wsgi.input": io.BytesIO(body)}, start_response)
         b"".join(answer)
         if hasattr(answer, "close"):
             answer.close()
 
-    for path in paths:
+    for path, _ in requests:
         call()
         if not statuses[0].startswith("200"):
             raise AssertionError(f"{path} answered {statuses[0]}")

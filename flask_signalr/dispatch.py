@@ -27,7 +27,7 @@ _LONGEST_NAME = 200
 def invoke(
     methods: HubMethods, invocation: Invocation, run: Run, *, detailed_errors: bool = False
 ) -> CompletionMessage | None:
-    """Run the method that a client invokes and return the answer; ``None`` if it waits for none.
+    """Run the method that a client invokes and return the answer; ``None`` if it waits for none, or for a stream.
 
     Whatever goes wrong is an answer too: nothing is raised.
 
@@ -52,7 +52,7 @@ def invoke(
         return _failed(invocation, f"{_unexpected(target)} {type(exc).__name__}: {error_text(exc)}")
     except Exception as exc:  # noqa: BLE001 - an app's function may raise anything; it is logged
         return _failed(invocation, _hidden(invocation, exc, detailed_errors))
-    if invocation.invocation_id is None:
+    if invocation.invocation_id is None or invocation.is_stream:
         return None
     return CompletionMessage(invocation_id=invocation.invocation_id, result=result)
 
@@ -135,10 +135,9 @@ def _result(methods: HubMethods, invocation: Invocation, run: Run) -> Any:
     method = methods.find(target)
     if method is None:
         raise _Refused(f"Unknown hub method '{target[:_LONGEST_NAME]}'")
-    if invocation.is_stream:
-        raise _Refused(
-            f"The client attempted to invoke the non-streaming '{target}' method with a streaming invocation."
-        )
+    if invocation.is_stream != method.is_stream:
+        kind, way = ("streaming", "non-streaming") if method.is_stream else ("non-streaming", "streaming")
+        raise _Refused(f"The client attempted to invoke the {kind} '{target}' method with a {way} invocation.")
     try:
         arguments = method.bind(invocation.arguments)
     except BadRequest as exc:
@@ -147,6 +146,8 @@ def _result(methods: HubMethods, invocation: Invocation, run: Run) -> Any:
     if target != method.name:  # who compares names must not be fooled by another case
         invocation = replace(invocation, target=method.name)
     result = _call(run, method.function, invocation, *arguments)
+    if method.is_stream and result is not None:  # a generator, whose items nobody would ever see
+        raise TypeError(f"a method that streams sends its items itself and returns None, not a {type(result).__name__}")
     return msgspec.UNSET if result is None and method.returns_nothing else result
 
 

@@ -202,6 +202,13 @@ def _register_messages(hub: Hub) -> None:
         """Ask a client, which may be the one that called and that waits for this answer."""
         return f"it says {hub.clients.client(connection_id).invoke('answer', question, result_type=str)}"
 
+    @hub.method("count", stream=True)
+    def count(invocation: Invocation, numbers: int) -> None:
+        stream = hub.clients.client(invocation.connection_id).stream(invocation.invocation_id or "")
+        for number in range(numbers):
+            stream.send(number)
+        stream.complete("that is too many" if numbers > 3 else None)
+
 
 @dataclass(frozen=True)
 class ServerlessSite:

@@ -157,12 +157,59 @@ def test_arguments_that_do_not_fit_are_told_to_the_caller() -> None:
     )
 
 
+REFUSED_STREAM = "The client attempted to invoke the {} 'method' method with a {} invocation."
+
+
 def test_a_method_does_not_answer_with_a_stream() -> None:
     completion = invoke(methods_of(send_message), call("method", "a", is_stream=True), run)
 
-    assert error_of(completion) == (
-        "The client attempted to invoke the non-streaming 'method' method with a streaming invocation."
-    )
+    assert error_of(completion) == REFUSED_STREAM.format("non-streaming", "streaming")
+
+
+def streaming(function: Callable[..., Any], policy: Policy | None = None) -> HubMethods:
+    methods = HubMethods()
+    methods.add("method", function, policy, is_stream=True)
+    return methods
+
+
+def test_a_method_that_streams_runs_and_leaves_the_stream_open() -> None:
+    """Its items come by REST, perhaps from a job that goes on when the call has been answered."""
+    seen: list[Any] = []
+
+    completion = invoke(streaming(lambda invocation, n: seen.append(n)), call("method", 3, is_stream=True), run)
+
+    assert completion is None
+    assert seen == [3]
+
+
+def test_a_method_that_streams_has_no_result() -> None:
+    seen: list[Any] = []
+
+    completion = invoke(streaming(seen.append), call("method"), run)
+
+    assert error_of(completion) == REFUSED_STREAM.format("streaming", "non-streaming")
+    assert not seen
+
+
+def test_a_generator_is_no_stream_and_the_log_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    """Or the client would wait for items that nobody makes."""
+
+    def count(invocation: Invocation) -> Any:
+        yield 1
+
+    completion = invoke(streaming(count), call("method", is_stream=True), run)
+
+    assert error_of(completion).startswith(UNEXPECTED.format("method"))
+    assert "sends its items itself and returns None, not a generator" in caplog.text
+
+
+def test_a_stream_is_asked_for_under_the_methods_policy() -> None:
+    seen: list[Any] = []
+
+    completion = invoke(streaming(seen.append, Policy(require_role("admin"))), call("method", is_stream=True), run)
+
+    assert error_of(completion) == UNAUTHORIZED.format("method")
+    assert not seen
 
 
 # Policies.

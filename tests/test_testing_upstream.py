@@ -91,6 +91,29 @@ def test_every_name_that_a_method_may_have_is_called(name: str) -> None:
     assert FakeService(app).connect("chat", headers=named("ada")).invoke(name) == name
 
 
+def test_a_method_streams_its_items() -> None:
+    app, chat = create_app()
+
+    @chat.method("count", stream=True)
+    def count(invocation: Invocation, numbers: int) -> None:
+        stream = chat.clients.client(invocation.connection_id).stream(str(invocation.invocation_id))
+        for number in range(numbers):
+            stream.send(number)
+        stream.complete("that is too many" if numbers > 3 else None)
+
+    chat.method("add")(lambda invocation: 1)
+    ada = FakeService(app).connect("chat", headers=named("ada"))
+
+    assert [ada.stream("count", 3), ada.stream("count", 0)] == [[0, 1, 2], []]
+    with pytest.raises(InvocationFailed, match=r"^that is too many$"):
+        ada.stream("count", 4)
+    with pytest.raises(InvocationFailed, match="non-streaming 'add'"):
+        ada.stream("add")
+    with pytest.raises(InvocationFailed, match="streaming 'count'"):
+        ada.invoke("count", 3)
+    assert ada.invoke("add") == 1
+
+
 def test_comings_and_goings_are_told_once_and_in_order() -> None:
     app, chat = create_app()
     told: list[tuple[str, str | None]] = []

@@ -1,11 +1,10 @@
 """The demo's chat in Chromium: rooms, private messages, who is online, moderation, and both protocols."""
 
 import re
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import Page, expect
 
 from flask_signalr.emulator import Emulator
 from tests.demo_page import (
@@ -22,30 +21,7 @@ from tests.demo_page import (
     sign_in,
     texts,
 )
-from tests.demo_site import ADA, BOB, CLIENT, EVE, DemoSite, demo_site
-from tests.live import live_emulator
-
-
-@pytest.fixture
-def browsing(new_context: Callable[..., BrowserContext]) -> Iterator[Browsing]:
-    """Fail a test whose pages write errors to the console, throw, or have requests that fail."""
-    if not CLIENT.exists():
-        pytest.skip("tests in a real browser: demo/node_modules is not there; 'npm ci --prefix demo' makes it")
-    browsing = Browsing(new_context)
-    yield browsing
-    assert browsing.unexpected() == []
-
-
-@pytest.fixture
-def emulator() -> Iterator[Emulator]:
-    with live_emulator() as running:
-        yield running
-
-
-@pytest.fixture
-def site(emulator: Emulator, tmp_path: Path) -> Iterator[DemoSite]:
-    with demo_site(emulator, tmp_path / "record") as running:
-        yield running
+from tests.demo_site import ADA, BOB, EVE, DemoSite
 
 
 @pytest.fixture

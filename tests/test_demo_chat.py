@@ -151,10 +151,11 @@ def test_a_banned_user_can_neither_negotiate_nor_connect_nor_call(app: Flask) ->
 
     assert (before, told) == (200, None)
     assert client.post("/chat/negotiate").status_code == 403
-    assert connect(app, **caller(app, BOB)).status_code == 403
     assert error(app, "sendToAll", "me again", **caller(app, BOB)) == (
         "Failed to invoke 'sendToAll' because user is unauthorized"
     )
+    assert connect(app, **caller(app, BOB)).status_code == 403
+    assert call(app, "sendToAll", "and again", **caller(app, BOB)).status_code == 403
 
 
 def test_a_lifted_ban_lets_the_user_in_again(app: Flask) -> None:

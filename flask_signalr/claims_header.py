@@ -10,7 +10,6 @@ Source: Azure/azure-signalr:src/Microsoft.Azure.SignalR.Emulator/HubEmulator/Htt
 
 import re
 import unicodedata
-from collections.abc import Iterator
 from urllib.parse import unquote
 
 import msgspec
@@ -134,34 +133,37 @@ def parse_claims_header(header: str, user_id: str | None, hub: str = "") -> Clai
         raise BadRequest(f"X-ASRS-User-Claims is longer than {HEADER_LIMIT} characters")
     if not header.strip(" "):
         return NO_CLAIMS
-    of_audience = hub.split(",")[1:]
-    pieces = [piece for piece in header.split(",") if piece not in of_audience] if of_audience else header.split(",")
+    pieces, of_audience = header.split(","), hub.split(",")[1:]
+    if of_audience:
+        pieces = [piece for piece in pieces if piece not in of_audience]
     return Claims(tuple(_claims(pieces, _letters_between_commas(user_id or ""), is_plain=_is_plain(header))))
 
 
-def _claims(pieces: list[str], of_user_id: frozenset[str], *, is_plain: bool) -> Iterator[tuple[str, ClaimValue]]:
+def _claims(pieces: list[str], of_user_id: frozenset[str], *, is_plain: bool) -> list[tuple[str, ClaimValue]]:
+    pairs: list[tuple[str, ClaimValue]] = []
     for piece in pieces:
         name, separator, value = piece.strip(" ").partition(": ")
         if not separator and name.endswith(":"):  # an empty value: the blank is gone with those around the piece
             name, separator = name[:-1], ": "
         if separator and name == GUEST_TYPE:  # nobody sheds it by a user id that holds its text
-            yield name, value
-        elif (of_user_id and _letters(piece) in of_user_id) or _is_the_service_s(name):
-            continue
+            pairs.append((name, value))
+        elif name in RESERVED_TYPES or name[:7].casefold() == SYSTEM_PREFIX or _letters_in(piece, of_user_id):
+            continue  # the service's own, or what may be a part of the user id
         elif not separator or not name:
             raise BadRequest("X-ASRS-User-Claims has a part that is no claim: was the token made by another library?")
         else:
             claim_type = short_name(name if is_plain else _unescape(name))
-            yield _RENAMED.get(claim_type, claim_type), value if is_plain else _unescape(value)
+            pairs.append((_RENAMED.get(claim_type, claim_type), value if is_plain else _unescape(value)))
+    return pairs
+
+
+def _letters_in(piece: str, of_user_id: frozenset[str]) -> bool:
+    return bool(of_user_id) and _letters(piece) in of_user_id
 
 
 def _is_plain(header: str) -> bool:
     """Return whether nothing in it is escaped or needs to be: so are most."""
     return "%" not in header and header.isascii() and header.isprintable()
-
-
-def _is_the_service_s(name: str) -> bool:
-    return name in RESERVED_TYPES or name[:7].casefold() == SYSTEM_PREFIX
 
 
 def _printed_names(claim_type: str) -> set[str]:

@@ -89,10 +89,15 @@ def client_query(query: str) -> ImmutableMultiDict[str, str]:
     parameters = query.removeprefix("?").split("&", MAX_QUERY_PARAMETERS)
     if len(parameters) > MAX_QUERY_PARAMETERS:
         raise BadRequest(f"the client's query has more than {MAX_QUERY_PARAMETERS} parameters")
-    pairs = [parameter.partition("=")[::2] for parameter in parameters if parameter]
-    if "%" in query or "+" in query:
-        pairs = [(_unescape(name), _unescape(value)) for name, value in pairs]
-    return ImmutableMultiDict([pair for pair in pairs if pair[0].strip().lower() not in _SECRET_PARAMETERS])
+    is_escaped = "%" in query or "+" in query
+    pairs = []
+    for parameter in parameters:
+        name, _, value = parameter.partition("=")
+        if is_escaped:
+            name, value = _unescape(name), _unescape(value)
+        if parameter and name.strip().lower() not in _SECRET_PARAMETERS:
+            pairs.append((name, value))
+    return ImmutableMultiDict(pairs)
 
 
 def _unescape(text: str) -> str:

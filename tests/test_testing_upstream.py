@@ -24,6 +24,7 @@ from flask_signalr.errors import ConnectRefused, InvocationFailed
 from flask_signalr.method_names import LONGEST_NAME
 from flask_signalr.testing import FakeService
 from tests.apps import CONNECTION_STRING, NameAuth, named
+from tests.upstream_calls import call
 
 
 def create_app(mount: Mapping[str, Any] | None = None, **config: Any) -> tuple[Flask, Hub]:
@@ -157,6 +158,26 @@ def test_a_connection_that_the_app_refuses_raises() -> None:
 
     with pytest.raises(ConnectRefused, match="full"):
         FakeService(app).connect("chat", headers=named("ada"))
+
+
+def test_a_refused_client_whose_connection_lives_on_calls_nothing() -> None:
+    """Attack: the service does not heed the refusal, nor the call that closes, and hands on what the client calls."""
+    app, chat = create_app()
+    ran: list[Invocation] = []
+
+    @chat.on_connected
+    def joined(invocation: Invocation) -> None:
+        ran.append(invocation)
+        raise HubException("full")
+
+    chat.method("clear")(ran.append)
+    with pytest.raises(ConnectRefused):
+        FakeService(app).connect("chat", headers=named("ada"))
+
+    answer = call(app, "clear", connection_id=ran[0].connection_id)
+
+    assert answer.status_code == 403
+    assert len(ran) == 1
 
 
 def test_the_app_may_close_a_connection_from_within_its_own_call() -> None:

@@ -9,7 +9,7 @@ from flask import Flask, abort, request
 from benchmarks.apps import CONNECTION_STRING
 from benchmarks.measure import Bound, Row, take_turns
 from benchmarks.signing import ACCESS_KEY
-from benchmarks.wsgi import caller, sender
+from benchmarks.wsgi import caller, caller_by_turns
 from flask_signalr import Invocation, Policy, SignalR, require_role
 from flask_signalr.upstream_headers import CONNECTIONS_KEPT_IN_MIND
 from flask_signalr.upstream_signature import connection_signature
@@ -36,8 +36,8 @@ def run() -> list[Row]:
     connections = [headers("hub0", number) for number in range(CONNECTIONS)]
     first = take_turns(
         {
-            FIRST: sender(app, [(path_of("hub0"), one) for one in connections], BODY),
-            BARE: sender(app, [("/bare", one) for one in connections], BODY),
+            FIRST: caller_by_turns(app, path_of("hub0"), connections, BODY),
+            BARE: caller_by_turns(app, "/bare", connections, BODY),
         }
     )
     return [again.row(SUBJECT, BARE, Bound(at_most=1.3)), first.row(FIRST, BARE)]

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+import hypothesis
 import msgspec
 import pytest
 import requests
@@ -19,6 +20,8 @@ from flask_signalr.messages import InvocationMessage
 from flask_signalr.tokens import SigningKey, sign_access_token
 from tests.emulated import KEY, NOW, emulating
 
+LONGEST_URL = 16_000
+"""Letters of a URL that the server reads; of a longer one the API, and the document, know nothing."""
 NEWS = InvocationMessage(target="news", arguments=(1,))
 FRAMES = {name: protocol.encode(NEWS) for name, protocol in HUB_PROTOCOLS.items()}
 
@@ -48,7 +51,10 @@ def without_tokens(document: dict[str, Any]) -> dict[str, Any]:
 
 @schemathesis.serializer("application/x-msgpack")
 def packed(context: schemathesis.SerializationContext, value: Any) -> bytes:
-    return msgspec.msgpack.encode(value)
+    try:
+        return msgspec.msgpack.encode(value)
+    except OverflowError:  # JSON's integers have any length
+        hypothesis.reject()
 
 
 schemathesis.openapi.media_type(
@@ -67,6 +73,7 @@ def test_no_call_is_answered_in_a_way_that_the_document_does_not_tell(
     emulator: Emulator, case: "schemathesis.Case[Any]"
 ) -> None:
     response = case.call(base_url=emulator.url, auth=signed)
+    hypothesis.assume(len(str(response.request.url)) < LONGEST_URL)
 
     case.validate_response(response)
 

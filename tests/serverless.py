@@ -204,7 +204,7 @@ def _register_messages(hub: Hub) -> None:
 
     @hub.method("count", stream=True)
     def count(invocation: Invocation, numbers: int) -> None:
-        stream = hub.clients.client(invocation.connection_id).stream(invocation.invocation_id or "")
+        stream = hub.clients.client(invocation.connection_id).stream(invocation.invocation_id)
         for number in range(numbers):
             stream.send(number)
         stream.complete("that is too many" if numbers > 3 else None)

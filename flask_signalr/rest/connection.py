@@ -74,7 +74,7 @@ class Client:
         """
         if stream_id is None:
             raise InvalidName(
-                "this invocation has no id, so that its caller awaits no stream: only stream=True has one"
+                "an invocation without an id awaits no stream: a method with stream=True always has one"
             )
         return ClientStream(self.caller, self.connection_id, stream_id)
 

@@ -73,9 +73,7 @@ class Client:
             InvalidName: There is no id: the client invoked without waiting for anything.
         """
         if stream_id is None:
-            raise InvalidName(
-                "an invocation without an id awaits no stream: a method with stream=True always has one"
-            )
+            raise InvalidName("an invocation without an id awaits no stream: a method with stream=True always has one")
         return ClientStream(self.caller, self.connection_id, stream_id)
 
 

@@ -25,7 +25,6 @@ from flask_signalr.testing.exchange import Exchange
 from flask_signalr.testing.fake_connection import FakeConnection
 from flask_signalr.testing.rest_road import RestRoad, token_check
 
-
 _ANSWERS = {"negotiate": "negotiation", "refresh": "refresh"}
 
 

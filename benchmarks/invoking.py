@@ -9,23 +9,38 @@ from flask import Flask, abort, request
 from benchmarks.apps import CONNECTION_STRING
 from benchmarks.measure import Bound, Row, take_turns
 from benchmarks.signing import ACCESS_KEY
-from benchmarks.wsgi import caller
+from benchmarks.wsgi import caller, caller_by_turns
 from flask_signalr import Invocation, Policy, SignalR, require_role
+from flask_signalr.upstream_headers import CONNECTIONS_KEPT_IN_MIND
 from flask_signalr.upstream_signature import connection_signature
 
 SUBJECT = "upstream invocation"
+FIRST = "first of its connection"
 BARE = "bare JSON view: HMAC, role, JSON"
 
-CONNECTION_ID = "kx3n9kq2zW0aYs-JmXb6Tg"
+CONNECTIONS = 2 * CONNECTIONS_KEPT_IN_MIND
+"""Connections that take turns with (f)'s first calls: when one's turn comes again, nothing is known of it."""
+
 BODY = msgspec.json.encode({"type": 1, "invocationId": "0", "target": "add", "arguments": [20, 22]})
 MANY = 1000
 
 
 def run() -> list[Row]:
-    """Send the service's request to a hub method, and the very same to a bare view of the same app, by turns."""
+    """Send the service's request to a hub method, and the very same to a bare view of the same app, by turns.
+
+    Once a connection calls again and again, as clients do. Once each call is the first of its connection: every
+    connection has a user, an id and a query of its own, and as many come in between as are kept in mind, twice over.
+    """
     app = create_app()
-    turns = take_turns({SUBJECT: calling(app), BARE: caller(app, "/bare", headers=headers("hub0"), body=BODY)})
-    return [turns.row(SUBJECT, BARE, Bound(at_most=1.3))]
+    again = take_turns({SUBJECT: calling(app), BARE: caller(app, "/bare", headers=headers("hub0"), body=BODY)})
+    connections = [headers("hub0", number) for number in range(CONNECTIONS)]
+    first = take_turns(
+        {
+            FIRST: caller_by_turns(app, path_of("hub0"), connections, BODY),
+            BARE: caller_by_turns(app, "/bare", connections, BODY),
+        }
+    )
+    return [again.row(SUBJECT, BARE, Bound(at_most=1.3)), first.row(FIRST, BARE)]
 
 
 def run_sizes() -> list[Row]:
@@ -43,7 +58,11 @@ def run_sizes() -> list[Row]:
 
 def calling(app: Flask, hub: str = "hub0") -> Callable[[], None]:
     """Return a function that invokes the method ``add`` of a hub."""
-    return caller(app, f"/{hub}/upstream/messages/add", headers=headers(hub), body=BODY)
+    return caller(app, path_of(hub), headers=headers(hub), body=BODY)
+
+
+def path_of(hub: str) -> str:
+    return f"/{hub}/upstream/messages/add"
 
 
 def create_app(hubs: int = 1, methods: int = 1) -> Flask:
@@ -79,17 +98,24 @@ def bare() -> dict[str, object]:
     return {"type": 3, "invocationId": message["invocationId"], "result": one + other}
 
 
-def headers(hub: str) -> dict[str, str]:
-    """Return what the service sends with an invocation, in place of a browser's headers."""
+def headers(hub: str, number: int = 0) -> dict[str, str]:
+    """Return what the service sends with an invocation, in place of a browser's headers.
+
+    Args:
+        hub: The hub's name.
+        number: Of which connection; each has a user of its own.
+    """
+    connection_id = f"kx3n9kq2zW0aYs-JmX{number:04}"
+    user_id = f"ada{number}@example.org" if number else "ada@example.org"
     return {
         "User-Agent": "Microsoft.Azure.SignalR",
         "Content-Type": "application/json",
-        "X-ASRS-Connection-Id": CONNECTION_ID,
+        "X-ASRS-Connection-Id": connection_id,
         "X-ASRS-Hub": hub,
         "X-ASRS-Category": "messages",
         "X-ASRS-Event": "add",
-        "X-ASRS-User-Id": "ada@example.org",
-        "X-ASRS-User-Claims": "asrs.s.uid: ada@example.org, name: Ada L, role: staff, lang: en",
-        "X-ASRS-Client-Query": f"?hub={hub}&room=1&id=kx3n9kq2zW0aYs",
-        "X-ASRS-Signature": connection_signature(ACCESS_KEY.encode(), CONNECTION_ID),
+        "X-ASRS-User-Id": user_id,
+        "X-ASRS-User-Claims": f"asrs.s.uid: {user_id}, name: Ada L, role: staff, lang: en",
+        "X-ASRS-Client-Query": f"?hub={hub}&room=1&id=kx3n9kq2zW{number:04}",
+        "X-ASRS-Signature": connection_signature(ACCESS_KEY.encode(), connection_id),
     }

@@ -3,7 +3,7 @@
 import io
 import itertools
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from flask import Flask
@@ -36,8 +36,27 @@ def caller(app: Flask, *paths: str, headers: Mapping[str, str] | None = None, bo
     Raises:
         AssertionError: An answer, each asked for once here, is none of success.
     """
-    environ = _environ(HEADERS | {"Content-Length": str(len(body))} | dict(headers or {}))
-    next_path = itertools.cycle(paths).__next__
+    environ = _environ(headers or {}, body)
+    return _sender(app, [(path, environ) for path in paths], body)
+
+
+def caller_by_turns(app: Flask, path: str, headers: Sequence[Mapping[str, str]], body: bytes) -> Callable[[], None]:
+    """Return a function as `caller` does, of requests to one path that differ in their headers.
+
+    Args:
+        app: The app.
+        path: What is asked for.
+        headers: What a request has besides `HEADERS`, one after the other and over again.
+        body: What each brings.
+
+    Raises:
+        AssertionError: As of `caller`.
+    """
+    return _sender(app, [(path, _environ(one, body)) for one in headers], body)
+
+
+def _sender(app: Flask, requests: Sequence[tuple[str, dict[str, Any]]], body: bytes) -> Callable[[], None]:
+    next_request = itertools.cycle(requests).__next__
     statuses: list[str] = []
 
     def start_response(status: str, headers: list[tuple[str, str]], exc_info: Any = None) -> Callable[[bytes], object]:
@@ -46,19 +65,20 @@ def caller(app: Flask, *paths: str, headers: Mapping[str, str] | None = None, bo
 
     def call() -> None:
         statuses.clear()
-        answer = app.wsgi_app({**environ, "PATH_INFO": next_path(), "wsgi.input": io.BytesIO(body)}, start_response)
+        path, environ = next_request()
+        answer = app.wsgi_app({**environ, "PATH_INFO": path, "wsgi.input": io.BytesIO(body)}, start_response)
         b"".join(answer)
         if hasattr(answer, "close"):
             answer.close()
 
-    for path in paths:
+    for path, _ in requests:
         call()
         if not statuses[0].startswith("200"):
             raise AssertionError(f"{path} answered {statuses[0]}")
     return call
 
 
-def _environ(headers: dict[str, str]) -> dict[str, Any]:
+def _environ(headers: Mapping[str, str], body: bytes) -> dict[str, Any]:
     environ = {
         "REQUEST_METHOD": "POST",
         "SCRIPT_NAME": "",
@@ -74,7 +94,7 @@ def _environ(headers: dict[str, str]) -> dict[str, Any]:
         "wsgi.multiprocess": False,
         "wsgi.run_once": False,
     }
-    for name, value in headers.items():
+    for name, value in {**HEADERS, "Content-Length": str(len(body)), **headers}.items():
         key = name.upper().replace("-", "_")
         environ[key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"] = value
     return environ

@@ -11,7 +11,7 @@ from typing import NoReturn
 
 from demo.app import create_app
 from demo.kdc import KdcFailed
-from demo.servers import ServerFailed, WebServer, free_port, send_upstream, start_emulator
+from demo.servers import ServerFailed, WebServer, free_port, start_emulator
 from demo.users import DEMO_PASSWORD, USERS
 from demo.windows import HOST, running_intranet
 from flask_signalr import ServiceEndpoint, SignalRError
@@ -66,7 +66,7 @@ def _run(options: argparse.Namespace, running: ExitStack) -> int:
         service = f"{emulator.url} (the emulator{_instead_of(options.emulator_port, emulator.port)})"
     port = free_port(options.host, options.port)
     if emulator is not None:
-        send_upstream(emulator, f"http://{options.host}:{port}")
+        emulator.replace_upstream(f"http://{options.host}:{port}")
     environment = {CONNECTION_STRING: connection_string}
     url = f"http://{HOST if options.windows else options.host}:{port}/"
     instructions: tuple[str, ...] = ()

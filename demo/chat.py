@@ -92,8 +92,8 @@ def _add_presence(chat: Chat) -> None:
 
     @hub.on_disconnected
     def went(invocation: Invocation, error: str | None) -> None:
-        for room in chat.rooms.rooms_of(invocation.connection_id):
-            chat.rooms.leave(room, invocation.connection_id)
+        left = chat.rooms.leave_all(invocation.connection_id)  # before anybody is told: the service may be down
+        for room in left:
             chat.tell_members(room)
         chat.tell_online(hub.clients.all.send)
 

@@ -42,15 +42,16 @@ class Rooms:
         with self._lock:
             if not self._is_in(room, connection_id):
                 return False
-            del self._rooms[room][connection_id]
-            if not self._rooms[room]:
-                del self._rooms[room]
+            self._take(room, connection_id)
             return True
 
-    def rooms_of(self, connection_id: str) -> list[str]:
-        """Return the rooms that a connection is in."""
+    def leave_all(self, connection_id: str) -> list[str]:
+        """Take a connection out of every room; return the rooms that it was in."""
         with self._lock:
-            return [room for room, members in self._rooms.items() if connection_id in members]
+            left = [room for room, members in self._rooms.items() if connection_id in members]
+            for room in left:
+                self._take(room, connection_id)
+            return left
 
     def holds(self, room: str, connection_id: str) -> bool:
         """Return whether a connection is in a room."""
@@ -61,6 +62,11 @@ class Rooms:
         """Return the user ids in a room."""
         with self._lock:
             return sorted(set(self._rooms.get(room, {}).values()))
+
+    def _take(self, room: str, connection_id: str) -> None:
+        del self._rooms[room][connection_id]
+        if not self._rooms[room]:
+            del self._rooms[room]
 
     def _is_in(self, room: str, connection_id: str) -> bool:
         return connection_id in self._rooms.get(room, {})

@@ -15,7 +15,6 @@ from types import TracebackType
 from typing import Self
 
 from flask_signalr.emulator import Emulator, EmulatorSettings
-from flask_signalr.emulator.upstream_rules import UpstreamRule, UpstreamRules
 from flask_signalr.errors import EmulatorUnavailable
 
 ROOT = Path(__file__).parent.parent
@@ -36,12 +35,6 @@ def start_emulator(host: str, port: int) -> Emulator:
         return Emulator(settings).start()
     except EmulatorUnavailable:
         return Emulator(replace(settings, port=0)).start()
-
-
-def send_upstream(emulator: Emulator, url: str) -> None:
-    """Let an emulator that runs tell the app at this URL what clients do."""
-    rules = UpstreamRules((UpstreamRule.to(url),))
-    emulator.call(lambda running: setattr(running.service.upstream, "rules", rules))
 
 
 def free_port(host: str, wanted: int) -> int:

@@ -18,7 +18,7 @@ def _vary(response: Response) -> HeaderSet:
     if response.headers.get("Vary") != "Origin":
         parsed: HeaderSet = Response.vary.__get__(response)
         return parsed
-    return HeaderSet(("Origin",), lambda names: setattr(response, "vary", names))
+    return HeaderSet(("Origin",), lambda names: setattr(response, "vary", ", ".join(names)))
 
 
 _encode_json = msgspec.json.Encoder().encode

@@ -11,6 +11,7 @@ from flask_signalr.errors import MissingExtra
 from flask_signalr.key_source import AccessKeys, KeySource
 from flask_signalr.negotiation import prefixed_hub
 from flask_signalr.presence import Presence, PresenceTimes
+from flask_signalr.refused_connections import RefusedConnections
 from flask_signalr.rest.exchange import Transport
 from flask_signalr.stores.store import Store
 
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
 CHECK_TIMEOUT = 2
 """Seconds that a read of presence waits for one answer of the service; without one it asks no more for a while."""
+
+CLOSE_TIMEOUT = 2
+"""Seconds that the refusal of a connection waits for the service to close it."""
 
 
 class AppServices:
@@ -138,6 +142,14 @@ class AppServices:
                 ),
             )
         return presence
+
+    def refused(self, hub: str) -> RefusedConnections:
+        """Return the connections that ``on_connected`` of a declared hub refused."""
+
+        def close(connection_id: str, reason: str) -> None:
+            self.clients(hub).using(timeout=CLOSE_TIMEOUT).client(connection_id).close(reason)
+
+        return RefusedConnections(prefixed_hub(hub, self._settings.application_name), self.store, close)
 
 
 def _entra_access(settings: Settings, former: "EntraAccess | None") -> "EntraAccess | None":

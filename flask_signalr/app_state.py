@@ -14,7 +14,7 @@ from flask_signalr.auth.cookie import CookieAuth
 from flask_signalr.auth.scheme import AuthScheme
 from flask_signalr.config import Settings
 from flask_signalr.endpoint_signal import EndpointAnnouncer
-from flask_signalr.errors import ConfigurationError, HubNotFound
+from flask_signalr.errors import ConfigurationError, HubNotFound, MissingExtra
 from flask_signalr.hub import Declaration
 from flask_signalr.hub_options import HubKeywords, HubOptions
 from flask_signalr.mounted_hub import MountedHub
@@ -47,6 +47,7 @@ class Configured:
 
     Raises:
         ConfigurationError: A value cannot be used.
+        MissingExtra: The configuration demands an optional dependency that is not installed.
     """
 
     def __init__(self, app: Flask, settings: Settings, defaults: HubKeywords, services: AppServices) -> None:
@@ -58,8 +59,14 @@ class Configured:
         self.hubs: dict[str, MountedHub] = {}
         self._names: tuple[int, Mapping[str, str]] = (0, {})
         self.options = self.options_of(defaults)
-        if settings.close_on_sign_out or settings.refresh:
-            _ = services.service  # a missing extra is told now, not when somebody signs out or renews a sign-in
+        # A missing extra is told now, not when somebody signs out or renews a sign-in.
+        demands = {"SIGNALR_CLOSE_ON_SIGN_OUT": settings.close_on_sign_out, "SIGNALR_REFRESH": settings.refresh}
+        demanded = next((key for key, value in demands.items() if value), None)
+        if demanded is not None:
+            try:
+                _ = services.service
+            except MissingExtra as exc:
+                raise MissingExtra(demanded, exc.extra) from None
 
     def options_of(self, keywords: HubKeywords) -> HubOptions:
         """Return the options that a hub's keywords come to."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from flask_signalr.claims import Claims, ClaimValue, short_name
+from flask_signalr.claims import ClaimValue, short_name
 from flask_signalr.errors import AuthorizationDenied, ConfigurationError
 from flask_signalr.principal import ClaimsFilter, Principal, passing_types
 
@@ -59,8 +59,11 @@ class _Claim:
     values: tuple[ClaimValue, ...]
 
     def __call__(self, context: AuthorizationContext) -> bool:
-        found = _values(context.principal.claims, self.claim_types)
-        return any(not self.values or any(_same(value, wanted) for wanted in self.values) for value in found)
+        wanted_types = _short_names(self.claim_types)
+        for known, value in context.principal.claims.pairs:
+            if short_name(known) in wanted_types and (not self.values or _is_one_of(value, self.values)):
+                return True
+        return False
 
     def __repr__(self) -> str:
         return self.text
@@ -186,14 +189,13 @@ def _no_boolean(answer: object) -> TypeError:
     return TypeError(f"it returned a {type(answer).__name__}, not True or False")
 
 
-def _values(claims: Claims, claim_types: frozenset[str]) -> list[ClaimValue]:
-    wanted = _short_names(claim_types)
-    return [value for known, value in claims.pairs if short_name(known) in wanted]
-
-
 @lru_cache
 def _short_names(claim_types: frozenset[str]) -> frozenset[str]:
     return frozenset(map(short_name, claim_types))
+
+
+def _is_one_of(value: ClaimValue, values: tuple[ClaimValue, ...]) -> bool:
+    return (type(value) is str and value in values) or any(_same(value, wanted) for wanted in values)
 
 
 def _same(value: ClaimValue, wanted: ClaimValue) -> bool:

@@ -43,8 +43,7 @@ class Claims:
         """
         if isinstance(source, Claims):
             return source
-        items = source.items() if isinstance(source, Mapping) else _pairs(source)
-        return cls(tuple(_flatten(items)))
+        return cls(_flatten(source.items() if isinstance(source, Mapping) else source))
 
     def get(self, claim_type: str, default: Any = None) -> Any:
         """Return the first value of a type, or the default."""
@@ -135,31 +134,33 @@ def merge_claims(pairs: Iterable[tuple[str, ClaimValue]]) -> dict[str, Any]:
     return payload
 
 
-def _pairs(source: object) -> Iterator[tuple[Any, Any]]:
-    """Yield (type, value) pairs; a text of two letters would pass for one."""
-    if isinstance(source, str) or not isinstance(source, Iterable):
-        raise _no_pairs(source)
-    for item in source:
-        if not isinstance(item, tuple | list) or len(item) != 2:
-            raise _no_pairs(item)
-        yield item[0], item[1]
-
-
 def _no_pairs(found: object) -> InvalidClaim:
     form = 'claims are a mapping or (type, value) pairs, such as {"role": ["staff"]}'
     return InvalidClaim("(unknown)", f"{form}, and this is a {type(found).__name__}")  # the value may be a secret
 
 
-def _flatten(items: Iterable[tuple[Any, Any]]) -> Iterator[tuple[str, ClaimValue]]:
-    for claim_type, value in items:
+_PAIR = (tuple, list)  # constants: `tuple | list` would be made anew for each claim
+_REPEATED = (list, tuple, set, frozenset)
+
+
+def _flatten(source: object) -> tuple[tuple[str, ClaimValue], ...]:
+    """Return (type, value) pairs, each value a single one; a text of two letters would pass for a pair."""
+    if isinstance(source, str) or not isinstance(source, Iterable):
+        raise _no_pairs(source)
+    pairs: list[tuple[str, ClaimValue]] = []
+    for item in source:
+        if not isinstance(item, _PAIR) or len(item) != 2:
+            raise _no_pairs(item)
+        claim_type, value = item
         if not isinstance(claim_type, str) or not claim_type:
             raise InvalidClaim(str(claim_type), "a claim's type must be a non-empty text")
         if type(value) is str:
-            yield claim_type, value
-        elif isinstance(value, list | tuple | set | frozenset):
-            yield from ((claim_type, _checked(claim_type, item)) for item in value)
+            pairs.append((claim_type, value))
+        elif isinstance(value, _REPEATED):
+            pairs.extend((claim_type, _checked(claim_type, each)) for each in value)
         elif value is not None:
-            yield claim_type, _checked(claim_type, value)
+            pairs.append((claim_type, _checked(claim_type, value)))
+    return tuple(pairs)
 
 
 def _checked(claim_type: str, value: Any) -> ClaimValue:

@@ -10,11 +10,12 @@ Source: Azure/azure-signalr:src/Microsoft.Azure.SignalR.Emulator/HubEmulator/Htt
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from urllib.parse import unquote
 
 import msgspec
 
+from flask_signalr.claim_types import SHORT_NAMES
 from flask_signalr.claims import (
     NO_CLAIMS,
     RESERVED_TYPES,
@@ -39,6 +40,11 @@ _UNSAFE_IN_TYPE = re.compile(r"[^!-~]|[%,]")
 _UNREADABLE = re.compile(r"[^ -~]|%(?![0-9A-Fa-f]{2})")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _NO_LETTER = re.compile(r"[^a-z0-9]")
+_DIGITS = frozenset("0123456789e")
+_AS_READ = {"sub": "nameid", "roles": "role"}
+"""What the service reads some types as."""
+
+_LONG_NAMES = {short: {long for long, known in SHORT_NAMES.items() if known == short} for short in SHORT_NAMES.values()}
 _RENAMED = {USER_PREFIX + name: name for name in RESERVED_TYPES | {"sub", "nameid"}}
 
 
@@ -48,7 +54,7 @@ def check_user_id(user_id: str) -> str:
     Raises:
         InvalidClaim: It has line breaks or other control characters, which could end a header and begin another.
     """
-    if _CONTROL.search(user_id):
+    if not (user_id.isascii() and user_id.isprintable()) and _CONTROL.search(user_id):
         raise InvalidClaim("asrs.s.uid", "a user id has no line breaks and no other control characters")
     return user_id
 
@@ -66,6 +72,8 @@ def escape_claims(claims: Claims, *, may_name_user: bool = False) -> Claims:
     Raises:
         InvalidClaim: ``sub`` or ``nameid`` would name a user that is not the one meant, or the text is no Unicode.
     """
+    if not claims.pairs:
+        return claims
     pairs = tuple((_escape(_UNSAFE_IN_TYPE, name, name), _escape_value(name, value)) for name, value in claims.pairs)
     if may_name_user:
         for (name, value), (_, escaped) in zip(claims.pairs, pairs, strict=True):
@@ -76,12 +84,38 @@ def escape_claims(claims: Claims, *, may_name_user: bool = False) -> Claims:
     return Claims(pairs)
 
 
+def check_distinct(user_id: str, escaped: Claims) -> None:
+    """Refuse a user id that holds, between two commas, the text of one of the same user's claims.
+
+    `parse_claims_header` believes no such text, whichever of the two it is: who may choose a user id could shed a
+    claim that holds against them, such as ``banned: yes``.
+
+    Args:
+        user_id: As the token has it.
+        escaped: What `escape_claims` returned for the same token.
+
+    Raises:
+        InvalidClaim: It does; under any name that the service may print the claim under.
+    """
+    pieces = _letters_between_commas(user_id)
+    if not pieces:
+        return
+    for claim_type, value in escaped.pairs:
+        for name in _printed_names(claim_type):
+            if any(_is_text_of(piece, _letters(name), value) for piece in pieces):
+                raise InvalidClaim(
+                    claim_type,
+                    "the user id holds the text of this claim between commas, and hub methods could not tell them "
+                    "apart: let the user id provider return one without commas",
+                )
+
+
 def names_user(claim_type: str) -> bool:
     """Tell whether the service takes a claim of this type for the user id where the token has no other."""
     return short_name(claim_type) in {"sub", "nameid"}
 
 
-def parse_claims_header(header: str, user_id: str | None) -> Claims:
+def parse_claims_header(header: str, user_id: str | None, hub: str = "") -> Claims:
     """Return the app's claims, as they were before `escape_claims`; every value is a text.
 
     Types come back under their short names; the service reads ``sub`` as ``nameid`` and ``roles`` as ``role``. A type
@@ -90,7 +124,8 @@ def parse_claims_header(header: str, user_id: str | None) -> Claims:
     Args:
         header: ``X-ASRS-User-Claims``.
         user_id: ``X-ASRS-User-Id``, ``None`` if there is none. What stands between two of its commas is no claim,
-            even where there is one of that text: the user loses it.
+            even where there is one of that text: `check_distinct` sees to it that no token holds both.
+        hub: ``X-ASRS-Hub``. It may have commas, and some services print the token's audience, which ends in it.
 
     Raises:
         BadRequest: The header is too long or not written by the service from escaped claims.
@@ -99,7 +134,10 @@ def parse_claims_header(header: str, user_id: str | None) -> Claims:
         raise BadRequest(f"X-ASRS-User-Claims is longer than {HEADER_LIMIT} characters")
     if not header.strip(" "):
         return NO_CLAIMS
-    return Claims(tuple(_claims(header.split(","), _letters_between_commas(user_id or ""))))
+    pieces, of_audience = header.split(","), hub.split(",")[1:]
+    if of_audience:
+        pieces = [piece for piece in pieces if piece not in of_audience]
+    return Claims(tuple(_claims(pieces, _letters_between_commas(user_id or ""), is_plain=_is_plain(header))))
 
 
 def unescape_claims(pairs: Iterable[tuple[str, str]]) -> Claims:
@@ -111,32 +149,64 @@ def unescape_claims(pairs: Iterable[tuple[str, str]]) -> Claims:
     return Claims(tuple(_unescaped(name, value) for name, value in pairs if not _is_the_service_s(name)))
 
 
-def _claims(pieces: list[str], of_user_id: frozenset[str]) -> Iterator[tuple[str, ClaimValue]]:
+def _claims(pieces: list[str], of_user_id: frozenset[str], *, is_plain: bool) -> list[tuple[str, ClaimValue]]:
+    pairs: list[tuple[str, ClaimValue]] = []
     for piece in pieces:
         name, separator, value = piece.strip(" ").partition(": ")
         if not separator and name.endswith(":"):  # an empty value: the blank is gone with those around the piece
             name, separator = name[:-1], ": "
         if separator and name == GUEST_TYPE:  # nobody sheds it by a user id that holds its text
-            yield name, value
-        elif _letters(piece) in of_user_id or _is_the_service_s(name):
-            continue
+            pairs.append((name, value))
+        elif _is_the_service_s(name) or _letters_in(piece, of_user_id):
+            continue  # the service's own, or what may be a part of the user id
         elif not separator or not name:
             raise BadRequest("X-ASRS-User-Claims has a part that is no claim: was the token made by another library?")
         else:
-            yield _unescaped(name, value)
+            pairs.append((_renamed(name), value) if is_plain else _unescaped(name, value))
+    return pairs
 
 
 def _unescaped(name: str, value: str) -> tuple[str, ClaimValue]:
-    claim_type = short_name(_unescape(name))
-    return _RENAMED.get(claim_type, claim_type), _unescape(value)
+    return _renamed(_unescape(name)), _unescape(value)
+
+
+def _renamed(name: str) -> str:
+    claim_type = short_name(name)
+    return _RENAMED.get(claim_type, claim_type)
 
 
 def _is_the_service_s(name: str) -> bool:
     return name in RESERVED_TYPES or name[:7].casefold() == SYSTEM_PREFIX
 
 
+def _letters_in(piece: str, of_user_id: frozenset[str]) -> bool:
+    return bool(of_user_id) and _letters(piece) in of_user_id
+
+
+def _is_plain(header: str) -> bool:
+    """Return whether nothing in it is escaped or needs to be: so are most."""
+    return "%" not in header and header.isascii() and header.isprintable()
+
+
+def _printed_names(claim_type: str) -> set[str]:
+    """Return the names that a claim may have in the header: long ones, the short one, those of reserved types."""
+    names = {claim_type, short_name(claim_type)}
+    names |= {_AS_READ[name] for name in names if name in _AS_READ}
+    return names.union(*(_LONG_NAMES.get(name, ()) for name in names), {USER_PREFIX + name for name in names})
+
+
+def _is_text_of(piece: str, name: str, value: ClaimValue) -> bool:
+    """Return whether letters are those of a claim; of a fraction, whichever: there are many ways to print it."""
+    if isinstance(value, float):
+        return piece.startswith(name) and _DIGITS.issuperset(piece[len(name) :])
+    text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    return piece == name + _letters(text)
+
+
 def _letters_between_commas(user_id: str) -> frozenset[str]:
     """Return what a user id could add to the header; of one without a comma nothing, but it may be all blanks."""
+    if user_id.isascii() and "," not in user_id:
+        return frozenset()
     pieces = unicodedata.normalize("NFKC", user_id).split(",")
     return frozenset(map(_letters, pieces)) if len(pieces) > 1 else frozenset()
 

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from flask_signalr.authorization import AuthorizationContext
+from flask_signalr.error_text import error_text
 from flask_signalr.errors import AuthorizationDenied, BadRequest, HubException, ProtocolError
 from flask_signalr.hub_methods import Handler, HubMethods
 from flask_signalr.invocation import Invocation
@@ -26,7 +27,7 @@ _LONGEST_NAME = 200
 def invoke(
     methods: HubMethods, invocation: Invocation, run: Run, *, detailed_errors: bool = False
 ) -> CompletionMessage | None:
-    """Run the method that a client invokes and return the answer; ``None`` if it waits for none.
+    """Run the method that a client invokes and return the answer; ``None`` if it waits for none, or for a stream.
 
     Whatever goes wrong is an answer too: nothing is raised.
 
@@ -48,10 +49,10 @@ def invoke(
         log_denial(exc, invocation)
         return _failed(invocation, f"Failed to invoke '{target}' because user is unauthorized")
     except HubException as exc:
-        return _failed(invocation, f"{_unexpected(target)} {type(exc).__name__}: {exc}")
+        return _failed(invocation, f"{_unexpected(target)} {type(exc).__name__}: {error_text(exc)}")
     except Exception as exc:  # noqa: BLE001 - an app's function may raise anything; it is logged
         return _failed(invocation, _hidden(invocation, exc, detailed_errors))
-    if invocation.invocation_id is None:
+    if invocation.invocation_id is None or invocation.is_stream:
         return None
     return CompletionMessage(invocation_id=invocation.invocation_id, result=result)
 
@@ -91,7 +92,7 @@ def connected(methods: HubMethods, invocation: Invocation, run: Run) -> None:
         log_denial(exc, invocation)
         raise
     except HubException as exc:
-        raise AuthorizationDenied(str(exc)) from exc
+        raise AuthorizationDenied(error_text(exc)) from exc
     except Exception as exc:
         error_id = _log(invocation, exc)
         raise AuthorizationDenied(f"An unexpected error occurred on the server. (error id {error_id})") from exc
@@ -119,7 +120,7 @@ def log_denial(denied: AuthorizationDenied, subject: Invocation | AuthorizationC
     where = (subject.hub, "connect" if method is None else method[:_LONGEST_NAME])
     if denied.requirement and denied.__cause__ is not None:
         text = "hub %r, %r: %s could not be checked, which denies: %s"
-        logger.error(text, *where, denied.requirement, denied.__cause__, exc_info=denied.__cause__)
+        logger.error(text, *where, denied.requirement, error_text(denied.__cause__), exc_info=denied.__cause__)
     else:
         logger.info("hub %r, %r: denied by %s", *where, denied.requirement or "a handler")
 
@@ -134,10 +135,9 @@ def _result(methods: HubMethods, invocation: Invocation, run: Run) -> Any:
     method = methods.find(target)
     if method is None:
         raise _Refused(f"Unknown hub method '{target[:_LONGEST_NAME]}'")
-    if invocation.is_stream:
-        raise _Refused(
-            f"The client attempted to invoke the non-streaming '{target}' method with a streaming invocation."
-        )
+    if invocation.is_stream != method.is_stream:
+        kind, way = ("streaming", "non-streaming") if method.is_stream else ("non-streaming", "streaming")
+        raise _Refused(f"The client attempted to invoke the {kind} '{target}' method with a {way} invocation.")
     try:
         arguments = method.bind(invocation.arguments)
     except BadRequest as exc:
@@ -146,6 +146,8 @@ def _result(methods: HubMethods, invocation: Invocation, run: Run) -> Any:
     if target != method.name:  # who compares names must not be fooled by another case
         invocation = replace(invocation, target=method.name)
     result = _call(run, method.function, invocation, *arguments)
+    if method.is_stream and result is not None:  # a generator, whose items nobody would ever see
+        raise TypeError(f"a method that streams sends its items itself and returns None, not a {type(result).__name__}")
     return msgspec.UNSET if result is None and method.returns_nothing else result
 
 
@@ -167,7 +169,7 @@ def _unexpected(target: str) -> str:
 def _hidden(invocation: Invocation, error: Exception, detailed_errors: bool) -> str:
     """Log an error and return what the caller may read of it."""
     error_id = _log(invocation, error)
-    details = f" {type(error).__name__}: {error}" if detailed_errors else ""
+    details = f" {type(error).__name__}: {error_text(error)}" if detailed_errors else ""
     return f"{_unexpected((invocation.target or '')[:_LONGEST_NAME])}{details} (error id {error_id})"
 
 

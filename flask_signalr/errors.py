@@ -121,6 +121,8 @@ class AuthorizationDenied(SignalRError):
         requirement: What a policy's requirement that does not hold is called, for the log; empty for other refusals.
     """
 
+    requirement = ""  # of an app's subclass too that does not call ours
+
     def __init__(self, text: str, requirement: str = "") -> None:
         super().__init__(text)
         self.requirement = requirement

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import click
 from flask import Flask, current_app
 from flask.cli import with_appcontext
+from werkzeug.routing import Rule
 
 from flask_signalr.app_state import AppState, current_state
 from flask_signalr.mounted_hub import MountedHub
@@ -13,8 +14,9 @@ from flask_signalr.negotiation import prefixed_hub
 _HELP = """Show the hubs of this app, their methods and policies, and the upstream settings for the service.
 
 In the service mode Serverless, the service tells the app of its clients by HTTP requests. It needs to know where to:
-paste the URL template under Settings, Upstream in the Azure portal, or give it to the emulator. Leave {hub}, {category}
-and {event} in it as they are; the service puts them in.
+paste the URL template under Settings, Upstream in the Azure portal, with your public https address in the place of
+<your app>, or give it to the emulator. Leave {hub}, {category} and {event} in it as they are; the service puts them in.
+Once you declare another hub, enter the new hub pattern, too: of a hub that the pattern lacks the app hears nothing.
 
 \b
   $ flask --app app signalr hubs
@@ -62,19 +64,40 @@ def _settings(app: Flask, state: AppState, hubs: list[MountedHub]) -> Iterator[s
     yield f"  Hub pattern       {names}"
     yield "  Category pattern  *"
     yield "  Event pattern     *"
+    yield "Put your public https address in the place of <your app>; enter the new pattern whenever you declare a hub."
     upstream = state.settings.upstream
-    proofs = [f"signature by one of {len(upstream.keys)} keys"] if upstream.keys else []
+    known = len(upstream.keys)
+    proofs = [f"signature by {'the key that is known' if known == 1 else f'one of {known} keys'}"] if known else []
     if upstream.token is not None:
         proofs.append(f"token of the application {upstream.token.app_id}")
     yield f"Accepted with: {' and '.join(proofs) or 'nothing: no key is known, every request is refused'}"
+    hooks = list(dict.fromkeys(_hooks(app)))
+    if hooks:
+        yield "Of the app, these run before each request. One that demands a sign-in must let the service pass:"
+        yield from (f"  before_request    {hook}" for hook in hooks)
 
 
 def _url_templates(app: Flask) -> Iterator[str]:
     """Yield the URL of each mounting; the blueprint may be nested, or have been given a prefix or a subdomain."""
     root = (app.config["APPLICATION_ROOT"] or "/").rstrip("/")
+    for rule in _upstream_rules(app):
+        path = rule.rule.replace("<hub>", "{hub}").replace("<category>", "{category}")
+        path = path.replace("<path:event>", "{event}")
+        host = f"{rule.subdomain}.<your app>" if rule.subdomain else "<your app>"
+        yield f"https://{host}{root}{path}"
+
+
+def _hooks(app: Flask) -> Iterator[str]:
+    """Yield what the app runs before it handles an upstream request, each with the endpoint that it has to let pass."""
+    for rule in _upstream_rules(app):
+        *blueprints, _ = rule.endpoint.split(".")
+        names = [None, *(".".join(blueprints[: end + 1]) for end in range(len(blueprints)))]
+        for function in (function for name in names for function in app.before_request_funcs.get(name, ())):
+            name = getattr(function, "__qualname__", repr(function))
+            yield f'{name}  (request.endpoint == "{rule.endpoint}")'
+
+
+def _upstream_rules(app: Flask) -> Iterator[Rule]:
     for rule in app.url_map.iter_rules():
         if rule.arguments >= {"hub", "category", "event"} and rule.endpoint.endswith(".upstream"):
-            path = rule.rule.replace("<hub>", "{hub}").replace("<category>", "{category}")
-            path = path.replace("<path:event>", "{event}")
-            host = f"{rule.subdomain}.<your app>" if rule.subdomain else "<your app>"
-            yield f"https://{host}{root}{path}"
+            yield rule

@@ -51,8 +51,8 @@ class Hub:
 
         Args:
             function: Sync or async, called with the `Invocation`. Raising `AuthorizationDenied` or `HubException`
-                refuses the client, as any other error does. The emulator closes the connection then; what Azure does
-                is not documented, so leave security to the hub's policy, which holds at negotiate.
+                refuses the client, as any other error does: its connection is closed, with the extra ``serverless``,
+                and no later call of it is answered. Who must not even listen is kept out by the hub's policy.
 
         Raises:
             ConfigurationError: It cannot be called so.
@@ -73,12 +73,16 @@ class Hub:
         self._declaration.methods.add_disconnected(function)
         return function
 
-    def method(self, name: str, policy: Policy | None = None) -> Callable[[_F], _F]:
+    def method(self, name: str, policy: Policy | None = None, *, stream: bool = False) -> Callable[[_F], _F]:
         """Return a decorator that lets clients call a function.
 
         Args:
             name: What clients invoke, whatever the case.
             policy: What must hold at each call; the hub's own policy held when the client negotiated.
+            stream: Whether clients call it by ``stream`` and not by ``invoke`` or ``send``. The function, or a
+                background job, sends the items and the end through
+                ``hub.clients.client(invocation.connection_id).stream(invocation.invocation_id)``, and returns nothing.
+                The emulator hands such calls on; Azure's documentation says that its Serverless mode does not.
 
         Raises:
             ConfigurationError: The name is none or taken; the function cannot be called with an invocation and
@@ -88,7 +92,7 @@ class Hub:
         def register(function: _F) -> _F:
             if isinstance(policy, Policy):
                 self._check_claims(name, policy)
-            self._declaration.methods.add(name, function, policy)
+            self._declaration.methods.add(name, function, policy, is_stream=stream)
             return function
 
         return register

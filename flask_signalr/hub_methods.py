@@ -12,6 +12,7 @@ import msgspec
 
 from flask_signalr.authorization import Policy
 from flask_signalr.errors import BadRequest, ConfigurationError
+from flask_signalr.method_names import check_method_name
 
 Handler = Callable[..., Any]
 """A function, sync or async, whose first parameter is the `Invocation`."""
@@ -28,21 +29,24 @@ class HubMethod:
         name: The name that clients invoke.
         function: What runs; its annotations say what the arguments become.
         policy: What is asked at each call.
+        is_stream: Whether it answers with a stream, whose items and end it sends itself.
 
     Attributes:
         name: As given.
         function: As given.
         policy: As given; a policy of no requirement if none is.
+        is_stream: As given.
 
     Raises:
         ConfigurationError: Nobody could call the function with an invocation and arguments by position, or an
             annotation is nothing that a message can be converted to.
     """
 
-    def __init__(self, name: str, function: Handler, policy: Policy | None = None) -> None:
+    def __init__(self, name: str, function: Handler, policy: Policy | None = None, *, is_stream: bool = False) -> None:
         self.name = name
         self.function = function
         self.policy = _EVERYBODY if policy is None else policy
+        self.is_stream = is_stream
         self._parameters, self._rest = _parameters(f"hub method {name!r}", function)
         self._least = sum(parameter.default is inspect.Parameter.empty for parameter in self._parameters)
         self._defaults = tuple(parameter.default for parameter in self._parameters[self._least :])
@@ -134,25 +138,24 @@ class HubMethods:
         self.disconnected: list[Handler] = []
         self._methods: dict[str, HubMethod] = {}
 
-    def add(self, name: str, function: Handler, policy: Policy | None = None) -> HubMethod:
-        """Add a method.
+    def add(self, name: str, function: Handler, policy: Policy | None = None, *, is_stream: bool = False) -> HubMethod:
+        """Add a method, as `HubMethod` takes it.
 
         Raises:
-            ConfigurationError: The name is none, or taken: clients find a method whatever the case. The policy is
-                none. Or as `HubMethod`.
+            ConfigurationError: No call could have the name, as `check_method_name` tells, or it is taken: clients find
+                a method whatever the case. The policy is none. Or as `HubMethod`.
         """
-        given: tuple[object, object] = (name, policy)
-        if not isinstance(given[0], str) or not name:
-            raise ConfigurationError(f"a hub method's name is the text that clients invoke, not {name!r}")
-        if not isinstance(given[1], Policy | None):
-            kind = type(given[1]).__name__
+        check_method_name(name)
+        given: object = policy
+        if not isinstance(given, Policy | None):
+            kind = type(given).__name__
             raise ConfigurationError(f"hub method {name!r}: policy= takes a Policy, not a {kind}: Policy(…) makes one")
         known = self._methods.get(name.lower())
         if known is not None:
             raise ConfigurationError(
                 f"hub method {name!r} is already there as {known.name!r}: case does not tell methods apart"
             )
-        method = self._methods[name.lower()] = HubMethod(name, function, policy)
+        method = self._methods[name.lower()] = HubMethod(name, function, policy, is_stream=is_stream)
         return method
 
     def add_connected(self, function: Handler) -> None:

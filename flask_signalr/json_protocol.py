@@ -4,7 +4,7 @@ Source: dotnet/aspnetcore:src/SignalR/docs/specs/HubProtocol.md.
 """
 
 import re
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 
@@ -18,6 +18,7 @@ from flask_signalr.protocol import (
     TOO_LARGE,
     TransferFormat,
     check_bounds,
+    is_of_later_type,
     reason,
 )
 
@@ -32,6 +33,9 @@ _MEMBERS = {
 }  # fmt: skip
 """The members of all messages, by their names in lower case."""
 
+_KINDS: dict[Any, Any] = {kind.__struct_config__.tag: kind for kind in get_args(HubMessage)}
+"""The messages by their types: of a union msgspec would list the members anew at each message."""
+
 
 class JsonHubProtocol:
     """The codec of the JSON hub protocol."""
@@ -45,6 +49,7 @@ class JsonHubProtocol:
     def __init__(self) -> None:
         self._decoder: msgspec.json.Decoder[HubMessage] = msgspec.json.Decoder(HubMessage)
         self._object_decoder = msgspec.json.Decoder(dict[str, Any])
+        self._type_decoder = msgspec.json.Decoder(_TypeOnly)
         self._encoder = msgspec.json.Encoder()
 
     def encode(self, message: HubMessage) -> bytes:
@@ -79,7 +84,7 @@ class JsonHubProtocol:
         try:
             message = self._decoder.decode(payload)
         except msgspec.ValidationError as exc:
-            if _has_unknown_type(payload):
+            if is_of_later_type(payload, self._type_decoder.decode):
                 return None
             raise _no_message(exc) from exc
         except RecursionError as exc:
@@ -107,10 +112,11 @@ class JsonHubProtocol:
         if len(spelled) < len(members):
             raise ProtocolError("the message has two members whose names differ in case only")
         _check_bounds(payload)
+        kind = spelled.get("type")
+        wanted = _KINDS.get(kind, HubMessage) if type(kind) is int else HubMessage
         try:
-            message: HubMessage = msgspec.convert(spelled, HubMessage)
+            message: HubMessage = msgspec.convert(spelled, wanted)
         except msgspec.ValidationError as exc:
-            kind = spelled.get("type")
             if type(kind) is int and kind not in KNOWN_TYPES:
                 return None
             raise _no_message(exc) from exc
@@ -123,14 +129,6 @@ def _no_message(exc: Exception) -> ProtocolError:
 
 class _TypeOnly(msgspec.Struct):
     type: int
-
-
-def _has_unknown_type(payload: bytes) -> bool:
-    """Tell whether a payload that is none of our messages is one of a type that came later."""
-    try:
-        return msgspec.json.decode(payload, type=_TypeOnly).type not in KNOWN_TYPES
-    except (ValueError, RecursionError):
-        return False
 
 
 def _check_bounds(payload: bytes) -> None:

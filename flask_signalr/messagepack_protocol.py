@@ -3,26 +3,17 @@
 Source: dotnet/aspnetcore:src/SignalR/docs/specs/HubProtocol.md.
 """
 
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
 from flask_signalr.errors import ProtocolError
-from flask_signalr.messages import (
-    CancelInvocationMessage,
-    CloseMessage,
-    CompletionMessage,
-    HubMessage,
-    InvocationMessage,
-    PingMessage,
-    StreamInvocationMessage,
-    StreamItemMessage,
-)
-from flask_signalr.protocol import KNOWN_TYPES, NESTING_LIMIT, TOO_DEEP, TransferFormat, check_bounds, reason
+from flask_signalr.messagepack_arrays import AnyArray, items_of
+from flask_signalr.messages import HubMessage
+from flask_signalr.protocol import NESTING_LIMIT, TOO_DEEP, TransferFormat, check_bounds, is_of_later_type, reason
 
 _LONGEST_LENGTH = 5
 _LARGEST_LENGTH = 2**31 - 1
-_ERROR, _VOID, _RESULT = 1, 2, 3
 
 _NO_CONTAINER = bytes(set(range(256)) - {*range(0x80, 0xA0), *range(0xDC, 0xE0)})
 """The bytes that begin neither an array nor a map."""
@@ -38,9 +29,8 @@ class MessagePackHubProtocol:
     frame_header_size = _LONGEST_LENGTH
 
     def __init__(self) -> None:
-        self._decoder: msgspec.msgpack.Decoder[_AnyArray] = msgspec.msgpack.Decoder(
-            _AnyArray, ext_hook=_refuse_extension
-        )
+        self._decoder: msgspec.msgpack.Decoder[AnyArray] = msgspec.msgpack.Decoder(AnyArray, ext_hook=_refuse_extension)
+        self._type_decoder = msgspec.msgpack.Decoder(_TypeOnly)
         self._encoder = msgspec.msgpack.Encoder()
 
     def encode(self, message: HubMessage) -> bytes:
@@ -54,7 +44,7 @@ class MessagePackHubProtocol:
                 object of none of its types, an integer beyond 64 bits, more than `NESTING_LIMIT` levels.
         """
         try:
-            payload = self._encoder.encode(_items(message))
+            payload = self._encoder.encode(items_of(message))
         except RecursionError as exc:
             raise ProtocolError(TOO_DEEP) from exc
         except (TypeError, ValueError, OverflowError) as exc:
@@ -85,7 +75,7 @@ class MessagePackHubProtocol:
         try:
             message = self._decoder.decode(payload).message()
         except msgspec.ValidationError as exc:
-            if _has_unknown_type(payload):
+            if is_of_later_type(payload, self._type_decoder.decode):
                 return None
             raise ProtocolError(f"the message breaks the hub protocol: {reason(exc)}") from exc
         except RecursionError as exc:
@@ -96,125 +86,8 @@ class MessagePackHubProtocol:
         return message
 
 
-class _Array(msgspec.Struct, frozen=True, array_like=True, tag_field="type"):
-    """What all messages have in common: how they look in MessagePack. Items that are missing have a default."""
-
-
-class _Invocation(_Array, frozen=True, tag=1):
-    headers: dict[str, str] | None
-    invocation_id: str | None
-    target: str
-    arguments: tuple[Any, ...]
-    stream_ids: tuple[str, ...] | None = None
-
-    def message(self) -> HubMessage:
-        return InvocationMessage(invocation_id=self.invocation_id, **_call(self))
-
-
-class _StreamItem(_Array, frozen=True, tag=2):
-    headers: dict[str, str] | None
-    invocation_id: str
-    item: Any
-
-    def message(self) -> HubMessage:
-        return StreamItemMessage(headers=self.headers or None, invocation_id=self.invocation_id, item=self.item)
-
-
-class _Completion(_Array, frozen=True, tag=3):
-    headers: dict[str, str] | None
-    invocation_id: str
-    kind: Literal[1, 2, 3]
-    value: Any = msgspec.UNSET
-
-    def message(self) -> HubMessage:
-        error = result = None
-        if self.kind == _ERROR:
-            error, result = msgspec.convert(self.value, str), msgspec.UNSET
-        elif self.kind == _VOID:
-            result = msgspec.UNSET
-        elif self.value is msgspec.UNSET:
-            raise msgspec.ValidationError("a completion of kind 3 has no result")
-        else:
-            result = self.value
-        return CompletionMessage(
-            headers=self.headers or None, invocation_id=self.invocation_id, result=result, error=error
-        )
-
-
-class _StreamInvocation(_Array, frozen=True, tag=4):
-    headers: dict[str, str] | None
-    invocation_id: str
-    target: str
-    arguments: tuple[Any, ...]
-    stream_ids: tuple[str, ...] | None = None
-
-    def message(self) -> HubMessage:
-        return StreamInvocationMessage(invocation_id=self.invocation_id, **_call(self))
-
-
-class _CancelInvocation(_Array, frozen=True, tag=5):
-    headers: dict[str, str] | None
-    invocation_id: str
-
-    def message(self) -> HubMessage:
-        return CancelInvocationMessage(headers=self.headers or None, invocation_id=self.invocation_id)
-
-
-class _Ping(_Array, frozen=True, tag=6):
-    def message(self) -> HubMessage:
-        return PingMessage()
-
-
-class _Close(_Array, frozen=True, tag=7):
-    error: str | None = None
-    allow_reconnect: bool | None = None
-
-    def message(self) -> HubMessage:
-        return CloseMessage(error=self.error, allow_reconnect=self.allow_reconnect)
-
-
-def _call(array: _Invocation | _StreamInvocation) -> dict[str, Any]:
-    return {
-        "headers": array.headers or None,
-        "target": array.target,
-        "arguments": array.arguments,
-        "stream_ids": array.stream_ids or (),
-    }
-
-
-_AnyArray = _Invocation | _StreamItem | _Completion | _StreamInvocation | _CancelInvocation | _Ping | _Close
-
-
-def _items(message: HubMessage) -> tuple[Any, ...]:
-    """Return the array that a message is written as; its first item is the type."""
-    tag = message.__struct_config__.tag
-    if isinstance(message, PingMessage):
-        return (tag,)
-    if isinstance(message, CloseMessage):
-        error = (tag, message.error)
-        return error if message.allow_reconnect is None else (*error, message.allow_reconnect)
-    head = (tag, message.headers or {}, message.invocation_id)
-    if isinstance(message, InvocationMessage | StreamInvocationMessage):
-        return (*head, message.target, message.arguments, message.stream_ids)
-    if isinstance(message, StreamItemMessage):
-        return (*head, message.item)
-    if isinstance(message, CancelInvocationMessage):
-        return head
-    if message.error is not None:
-        return (*head, _ERROR, message.error)
-    return (*head, _VOID) if message.result is msgspec.UNSET else (*head, _RESULT, message.result)
-
-
 class _TypeOnly(msgspec.Struct, array_like=True):
     type: int
-
-
-def _has_unknown_type(payload: bytes) -> bool:
-    """Tell whether a payload that is none of our messages is one of a type that came later."""
-    try:
-        return msgspec.msgpack.decode(payload, type=_TypeOnly).type not in KNOWN_TYPES
-    except (ValueError, RecursionError):
-        return False
 
 
 def _refuse_extension(code: int, data: memoryview) -> Any:

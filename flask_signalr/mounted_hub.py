@@ -12,7 +12,7 @@ from flask_signalr.app_services import AppServices
 from flask_signalr.auth.chain import authenticate
 from flask_signalr.authorization import AuthorizationContext
 from flask_signalr.claims import Claims
-from flask_signalr.claims_header import GUEST_MARK, check_user_id, escape_claims, names_user
+from flask_signalr.claims_header import GUEST_MARK, check_distinct, check_user_id, escape_claims, names_user
 from flask_signalr.config import Settings
 from flask_signalr.dispatch import log_denial
 from flask_signalr.endpoints import ServiceEndpoint
@@ -127,7 +127,9 @@ class MountedHub:
             raise TypeError(
                 f"the claims_filter of hub {self.name!r} returned a {kind}, not Claims: Claims.of(…) makes them"
             )
-        if principal.is_authenticated or (user_id is None and not any(map(names_user, claims.types()))):
+        if principal.is_authenticated or (user_id is None and not claims.pairs):
+            return claims
+        if user_id is None and not any(map(names_user, claims.types())):
             return claims
         return claims + GUEST_MARK
 
@@ -143,12 +145,13 @@ class MountedHub:
             lifetime: Seconds that the token may live at most.
 
         Raises:
-            SignalRError: As `check_user_id`, `escape_claims`, `client_access`, `token_claims`, `token_lifetime`, the
-                endpoint router and the source of the keys.
+            SignalRError: As `check_user_id`, `escape_claims`, `check_distinct`, `client_access`, `token_claims`,
+                `token_lifetime`, the endpoint router and the source of the keys.
         """
+        escaped = escape_claims(claims, may_name_user=user_id is None and not principal.is_authenticated)
         if user_id is not None:
             check_user_id(user_id)
-        escaped = escape_claims(claims, may_name_user=user_id is None and not principal.is_authenticated)
+            check_distinct(user_id, escaped)
         options, settings = self.options, self.settings
         endpoint: object = options.endpoint_router.negotiate_endpoint(principal, self.services.endpoints.reachable())
         if not isinstance(endpoint, ServiceEndpoint):

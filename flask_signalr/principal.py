@@ -34,20 +34,32 @@ class Principal:
         scheme: str | None = "Bearer",
         expires_at: float | None = None,
     ) -> None:
-        for field, value in (("name", name), ("scheme", scheme)):
-            if value is not None and not isinstance(value, str):
-                raise TypeError(f"Principal({field}=…) takes a str or None, not a {type(value).__name__}")
-        if expires_at is not None and (isinstance(expires_at, bool) or not isinstance(expires_at, int | float)):
-            raise TypeError(f"Principal(expires_at=…) takes Unix seconds or None, not a {type(expires_at).__name__}")
-        object.__setattr__(self, "name", name)
-        object.__setattr__(self, "claims", Claims.of(claims))
-        object.__setattr__(self, "scheme", scheme)
-        object.__setattr__(self, "expires_at", expires_at if expires_at is None else int(expires_at))
+        if not (name is None or isinstance(name, str)):
+            raise _no_text("name", name)
+        if not (scheme is None or isinstance(scheme, str)):
+            raise _no_text("scheme", scheme)
+        if expires_at is not None and type(expires_at) is not int:
+            expires_at = _whole_seconds(expires_at)
+        set_attribute = object.__setattr__
+        set_attribute(self, "name", name)
+        set_attribute(self, "claims", Claims.of(claims))
+        set_attribute(self, "scheme", scheme)
+        set_attribute(self, "expires_at", expires_at)
 
     @property
     def is_authenticated(self) -> bool:
         """Whether an auth scheme proved who this is."""
         return self.scheme is not None
+
+
+def _no_text(field: str, value: object) -> TypeError:
+    return TypeError(f"Principal({field}=…) takes a str or None, not a {type(value).__name__}")
+
+
+def _whole_seconds(expires_at: object) -> int:
+    if isinstance(expires_at, bool) or not isinstance(expires_at, int | float):
+        raise TypeError(f"Principal(expires_at=…) takes Unix seconds or None, not a {type(expires_at).__name__}")
+    return int(expires_at)
 
 
 ANONYMOUS = Principal(None, scheme=None)

@@ -9,7 +9,7 @@ Source: dotnet/aspnetcore:src/SignalR/docs/specs/HubProtocol.md.
 """
 
 import enum
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol, TypeVar
 
 import msgspec
@@ -86,6 +86,14 @@ class HubProtocol(Protocol):
         Raises:
             ProtocolError: The payload is no message.
         """
+
+
+class HasType(Protocol):
+    """A message of which nothing but the type is known."""
+
+    @property
+    def type(self) -> int:
+        """The number of its type."""
 
 
 class MessageReader:
@@ -169,6 +177,19 @@ def _parse_handshake(record: bytes, message_type: type[_HandshakeT]) -> _Handsha
         return msgspec.json.decode(record, type=message_type)
     except (ValueError, RecursionError) as exc:
         raise ProtocolError(f"the handshake is not understood: {reason(exc)}") from exc
+
+
+def is_of_later_type(payload: bytes, decode_type: Callable[[bytes], HasType]) -> bool:
+    """Tell whether a payload that is none of our messages is one of a type that came later.
+
+    Args:
+        payload: What could not be read as a message.
+        decode_type: Reads nothing but its type; raises `ValueError` or `RecursionError` if it has none.
+    """
+    try:
+        return decode_type(payload).type not in KNOWN_TYPES
+    except (ValueError, RecursionError):
+        return False
 
 
 def check_bounds(value: Any) -> None:

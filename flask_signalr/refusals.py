@@ -8,6 +8,7 @@ from flask import Response
 from flask_signalr import errors
 from flask_signalr.answer import JSON
 from flask_signalr.endpoint_errors import RouterRefused
+from flask_signalr.error_text import error_text
 from flask_signalr.refresh import RefreshRefused
 
 STATUS: dict[type[errors.SignalRError], int] = {
@@ -46,6 +47,6 @@ def refusal(error: errors.SignalRError, headers: Iterable[tuple[str, str]]) -> R
         headers: Further headers.
     """
     more = [("Retry-After", str(error.retry_after))] if isinstance(error, errors.Unavailable) else []
-    shown = error.code if isinstance(error, RefreshRefused) else str(error)
+    shown = error.code if isinstance(error, RefreshRefused) else error_text(error)
     reason = shown.encode(errors="backslashreplace").decode()  # a scheme of the app's may quote anything
     return Response(msgspec.json.encode({"error": reason}), status_of(error), [JSON, *headers, *more])

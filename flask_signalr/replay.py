@@ -42,18 +42,18 @@ class ReplayWindow:
             return
         connection = invocation.connection_id
         if event == "disconnected":
-            self._claim(f"{connection}:disconnected")
+            self._claim(f"disconnected:{connection}")
             self._store.remove(_OPEN, connection, self._seconds)
             return
         if not self._store.confirm(_OPEN, Connection(connection), now, self._seconds):
             raise RequestReplayed("the connection is gone: nothing comes of it any more")
         if event == "connected":
-            self._claim(f"{connection}:connected")
+            self._claim(f"connected:{connection}")
         elif invocation.invocation_id is not None:
-            self._claim(f"{connection}:invocation:{_digest(invocation.invocation_id)}")
+            self._claim(f"invocation:{connection}:{_digest(invocation.invocation_id)}")
 
     def _claim(self, key: str) -> None:
-        if not self._store.claim(f"upstream:{key}", self._seconds):
+        if not self._store.claim(f"upstream-{key}", self._seconds):
             raise RequestReplayed("this was handled before: it is a repetition of an earlier request")
 
 

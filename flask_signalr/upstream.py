@@ -120,13 +120,13 @@ def _members(body: bytes) -> dict[str, Any]:
 
 
 def _principal(headers: UpstreamHeaders) -> Principal:
-    return _known_principal(headers.claims, headers.user_id)
+    return _known_principal(headers.claims, headers.user_id, headers.hub)
 
 
 @lru_cache(CONNECTIONS_KEPT_IN_MIND)
-def _known_principal(claims_header: str, user_id: str | None) -> Principal:
+def _known_principal(claims_header: str, user_id: str | None, hub: str) -> Principal:
     """Return the caller as negotiate knew it; one without a user id, or with the mark of a guest, is nobody proven."""
-    claims = parse_claims_header(claims_header, user_id)
-    is_guest = user_id is None or GUEST_TYPE in claims
-    own = claims.keep(lambda claim_type: claim_type != GUEST_TYPE)
-    return Principal(user_id, own, scheme=None if is_guest else "Bearer")
+    claims = parse_claims_header(claims_header, user_id, hub)
+    is_marked = claims.get(GUEST_TYPE) is not None
+    own = claims.keep(lambda claim_type: claim_type != GUEST_TYPE) if is_marked else claims
+    return Principal(user_id, own, scheme=None if is_marked or user_id is None else "Bearer")

@@ -7,9 +7,8 @@ Source: Azure/azure-signalr, the emulator's HttpUpstreamTrigger.cs.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import unquote_plus
 
 from werkzeug.datastructures import ImmutableMultiDict
 
@@ -76,7 +75,6 @@ class UpstreamHeaders:
         )
 
 
-@lru_cache(CONNECTIONS_KEPT_IN_MIND)
 def client_query(query: str) -> ImmutableMultiDict[str, str]:
     """Return the parameters that a client connected with, without the token and the secret id of the connection.
 
@@ -88,15 +86,25 @@ def client_query(query: str) -> ImmutableMultiDict[str, str]:
     """
     if not query:
         return ImmutableMultiDict()
+    parameters = query.removeprefix("?").split("&", MAX_QUERY_PARAMETERS)
+    if len(parameters) > MAX_QUERY_PARAMETERS:
+        raise BadRequest(f"the client's query has more than {MAX_QUERY_PARAMETERS} parameters")
+    is_escaped = "%" in query or "+" in query
+    pairs = []
+    for parameter in parameters:
+        name, _, value = parameter.partition("=")
+        if is_escaped:
+            name, value = _unescape(name), _unescape(value)
+        if parameter and name.strip().lower() not in _SECRET_PARAMETERS:
+            pairs.append((name, value))
+    return ImmutableMultiDict(pairs)
+
+
+def _unescape(text: str) -> str:
     try:
-        pairs = parse_qsl(
-            query.removeprefix("?"), keep_blank_values=True, errors="strict", max_num_fields=MAX_QUERY_PARAMETERS
-        )
+        return unquote_plus(text, errors="strict")
     except UnicodeDecodeError as exc:
         raise BadRequest("the client's query (X-ASRS-Client-Query) is not UTF-8") from exc
-    except ValueError as exc:
-        raise BadRequest(f"the client's query has more than {MAX_QUERY_PARAMETERS} parameters") from exc
-    return ImmutableMultiDict([pair for pair in pairs if pair[0].strip().lower() not in _SECRET_PARAMETERS])
 
 
 def _required(environ: Mapping[str, Any], name: str) -> str:

@@ -10,6 +10,7 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from flask_signalr import dispatch, errors
 from flask_signalr.answer import ReadyResponse
 from flask_signalr.app_state import current_state
+from flask_signalr.error_text import error_text
 from flask_signalr.invocation import Invocation
 from flask_signalr.mounted_hub import MountedHub
 from flask_signalr.negotiation import prefixed_hub
@@ -46,6 +47,7 @@ def upstream(hub: str, category: str, event: str) -> ResponseReturnValue:
     body = read_body(current, limit)
     if category == MESSAGES:
         invocation = read_invocation(declared.name, headers, protocol, body)
+        check_admitted(declared, invocation)
         enter(declared, MESSAGES, invocation)
         declared.services.presence(declared.name).seen(invocation)
         return reply(declared, invocation, protocol)
@@ -131,6 +133,17 @@ def enter(declared: MountedHub, event: str, invocation: Invocation) -> None:
     window.enter(event, invocation, time.time())
 
 
+def check_admitted(declared: MountedHub, invocation: Invocation) -> None:
+    """Refuse what comes of a connection that ``on_connected`` refused; a hub without such handlers asks nobody.
+
+    Raises:
+        AuthorizationDenied: It was refused.
+        StoreUnavailable: Nobody knows.
+    """
+    if declared.methods.connected:
+        declared.services.refused(declared.name).check(invocation.connection_id)
+
+
 def reply(declared: MountedHub, invocation: Invocation, protocol: HubProtocol) -> Response:
     """Run a hub method and return what the service hands to the caller: a framed completion, or nothing."""
     detailed = declared.settings.detailed_errors
@@ -148,15 +161,18 @@ def tell(declared: MountedHub, event: str, invocation: Invocation, error: str | 
         AuthorizationDenied: A handler refused a client that connects.
     """
     presence, run = declared.services.presence(declared.name), current_app.ensure_sync
+    refused = declared.services.refused(declared.name)
     if event == DISCONNECTED:
         presence.disconnected(invocation)
-        dispatch.disconnected(declared.methods, invocation, error, run)
+        if not (declared.methods.connected and refused.holds(invocation.connection_id)):  # handlers never saw it come
+            dispatch.disconnected(declared.methods, invocation, error, run)
         return
     presence.connected(invocation)  # before the handlers, which may ask who is there
     try:
         dispatch.connected(declared.methods, invocation, run)
-    except errors.AuthorizationDenied:
+    except errors.AuthorizationDenied as exc:
         presence.disconnected(invocation)
+        refused.add(invocation.connection_id, error_text(exc))
         raise
 
 
@@ -164,6 +180,6 @@ def refuse_upstream(error: errors.SignalRError) -> Response:
     """Return the answer to a refused upstream request, and log why: it is the service that will not call again."""
     where = request.view_args or {}
     logger.warning("hub %.100r, upstream %.100r refused with %d: %s", where.get("hub"), where.get("event"),
-                   status_of(error), error)  # fmt: skip
+                   status_of(error), error_text(error))  # fmt: skip
     challenge = [("WWW-Authenticate", "Bearer")] if isinstance(error, errors.AuthenticationFailed) else []
     return refusal(error, [NO_STORE, *challenge])

@@ -8,7 +8,7 @@ import jwt
 from flask import Flask, Request
 from werkzeug.test import TestResponse
 
-from flask_signalr import AuthScheme, Principal, SignalR
+from flask_signalr import AuthenticationFailed, AuthScheme, Principal, SignalR
 from tests.signing import SECRET, token
 
 ACCESS_KEY = "an-access-key-that-only-tests-use-0123456789-0123456789-0123456789="
@@ -87,3 +87,20 @@ class Says(AuthScheme):
 
     def challenge(self) -> str | None:
         return self._challenge
+
+
+class NameAuth(AuthScheme):
+    """Believes the headers X-User and X-Roles, whatever they say, but that somebody is nobody."""
+
+    def authenticate(self, request: Request) -> Principal | None:
+        name = request.headers.get("X-User")
+        if name == "nobody":
+            raise AuthenticationFailed("nobody is not allowed")
+        if name is None:
+            return None
+        return Principal(name, {"role": request.headers["X-Roles"].split(";"), "email": f"{name}@example.org"})
+
+
+def named(name: str, *roles: str) -> dict[str, str]:
+    """Return the headers of a caller whom `NameAuth` believes."""
+    return {"X-User": name, "X-Roles": ";".join(roles or ("staff",))}

@@ -173,6 +173,12 @@ class Client:
         answer = self.answer()
         return {name: answer[name] for name in ("result", "error") if name in answer}
 
+    def stream(self, method: str, *arguments: Any) -> dict[str, Any]:
+        """Call a hub method that streams and return its ``items``, and the ``error`` if it ended with one."""
+        self._process.order(self._name, "stream", {"method": method, "arguments": arguments})
+        answer = self.answer()
+        return {name: answer[name] for name in ("items", "error") if name in answer}
+
     def begin_each(self, method: str, each: Sequence[Sequence[Any]]) -> None:
         """Call a hub method with each of these arguments, without waiting in between; `answer` waits for all."""
         self._process.order(self._name, "invokeEach", {"method": method, "each": each})

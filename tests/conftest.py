@@ -3,16 +3,21 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Playwright, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Playwright, expect, sync_playwright
 
+from flask_signalr.emulator import Emulator
 from tests import kdc, redis_server, slapd
+from tests.client_process import ClientProcess, missing_node_client, missing_python_clients
+from tests.demo_page import Browsing
+from tests.demo_site import CLIENT, DemoSite, demo_site
 from tests.entra_authority import EntraAuthority
 from tests.intranet import Intranet, running_intranet
+from tests.live import live_emulator
 from tests.oidc import OidcProvider, missing_requirement
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -61,6 +66,48 @@ def browser(playwright: Playwright, browser_type_launch_args: dict[str, Any]) ->
 @pytest.fixture(scope="module")
 def browser_context_args() -> dict[str, Any]:
     return {}
+
+
+@pytest.fixture
+def browsing(new_context: Callable[..., BrowserContext]) -> Iterator[Browsing]:
+    """Fail a test whose pages write errors to the console, throw, or have requests that fail."""
+    if not CLIENT.exists():
+        pytest.skip("tests in a real browser: demo/node_modules is not there; 'npm ci --prefix demo' makes it")
+    browsing = Browsing(new_context)
+    yield browsing
+    assert browsing.unexpected() == []
+
+
+@pytest.fixture
+def emulator() -> Iterator[Emulator]:
+    """Return a service in a thread of its own."""
+    with live_emulator() as running:
+        yield running
+
+
+@pytest.fixture
+def site(emulator: Emulator, tmp_path: Path) -> Iterator[DemoSite]:
+    """Return the demo, which runs; modules whose tests visit another site have a fixture of this name themselves."""
+    with demo_site(emulator, tmp_path / "record") as running:
+        yield running
+
+
+@pytest.fixture(scope="module", params=["pysignalr", "signalrcore"])
+def clients(request: pytest.FixtureRequest) -> Iterator[ClientProcess]:
+    """Return the process of pysignalr, and then of signalrcore: in both, the clients of an app."""
+    if missing := missing_python_clients():
+        pytest.skip(f"the tests with the Python clients: {missing}")
+    with ClientProcess.python(request.param) as process:
+        yield process
+
+
+@pytest.fixture(scope="module")
+def node() -> Iterator[ClientProcess]:
+    """Return the process of the official JavaScript client."""
+    if missing := missing_node_client():
+        pytest.skip(f"the tests with the official JavaScript client: {missing}")
+    with ClientProcess.node() as process:
+        yield process
 
 
 def _provider() -> Iterator[OidcProvider]:
@@ -153,3 +200,13 @@ def running_redis() -> Iterator[redis_server.RedisServer]:
 def own_redis() -> Iterator[redis_server.RedisServer]:
     """Return a Redis of the test's own, which it may pause, stop and empty."""
     yield from _redis()
+
+
+@pytest.fixture(scope="session")
+def tls_redis() -> Iterator[redis_server.RedisServer]:
+    """Return a running Redis that speaks TLS, with a certificate for ``localhost`` and for nothing else."""
+    missing = redis_server.missing_tls()
+    if missing is not None:
+        pytest.skip(f"tests with a real Redis over TLS: {missing}")
+    with tempfile.TemporaryDirectory() as folder, redis_server.RedisServer(Path(folder), ("localhost",)) as server:
+        yield server

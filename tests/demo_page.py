@@ -100,5 +100,26 @@ def texts(page: Page) -> Locator:
     return page.get_by_role("log").locator(".text")
 
 
+def tell_one_then_all(sender: Page, user_id: str, recipient: Page, other: Page) -> None:
+    """Let one write to a user, and this one to everyone; each page shows what is for its visitor, in this order."""
+    send(sender, "for one alone", to=user_id)
+    expect(texts(recipient)).to_have_text(["for one alone"])
+    send(recipient, "for all")
+
+    expect(texts(recipient)).to_have_text(["for one alone", "for all"])
+    expect(texts(sender)).to_have_text(["for one alone", "for all"])  # who writes reads the own words
+    expect(texts(other)).to_have_text(["for all"])  # what is for everyone came later: the other never came
+
+
+def drop_and_see_it_reconnect(page: Page, drop: Callable[[], int]) -> None:
+    """End a page's connection, the only one that there is to end; the client comes back by itself, with a new one."""
+    first_id = page.locator("#connection-id").text_content() or ""
+
+    assert drop() == 1
+
+    expect(page.locator("#connection-id")).not_to_have_text(first_id)
+    expect(page.get_by_role("status")).to_have_text("Connected")
+
+
 def refusal(page: Page) -> Locator:
     return page.locator("#refusal")

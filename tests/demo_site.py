@@ -10,7 +10,6 @@ from typing import Any
 from flask import Flask, send_file
 
 from demo.app import DEFAULTS, create_app
-from demo.servers import send_upstream
 from flask_signalr import AuthScheme, ServiceEndpoint
 from flask_signalr.emulator import Emulator
 from tests.live import Negotiation, Recorder, Rest, read_record, serving
@@ -62,7 +61,7 @@ def demo_site(
     app.wsgi_app = Recorder(app.wsgi_app, record)  # type: ignore[method-assign]
     record.touch()
     with serving(app) as url:
-        send_upstream(emulator, url)
+        emulator.replace_upstream(url)
         yield DemoSite(url, Rest(ServiceEndpoint.parse(emulator.connection_string)), record)
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import urllib.request
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -25,6 +26,12 @@ def token(claims: dict[str, Any], key: str = KEY, algorithm: str = "HS256") -> s
     complete = {"exp": NOW + 60, **claims}
     present = {name: value for name, value in complete.items() if value is not ...}
     return jwt.encode(present, key, algorithm)
+
+
+def health(url: str) -> int:
+    """Return the status with which an emulator says how it is."""
+    with urllib.request.urlopen(f"{url}/api/health", timeout=10) as response:
+        return int(response.status)
 
 
 def client_token(user_id: str | None = None, hub: str = "chat", **claims: Any) -> str:

@@ -19,7 +19,7 @@ import msgspec
 import urllib3
 from flask import Flask
 from flask_login import LoginManager, UserMixin, login_user
-from werkzeug.serving import make_server
+from werkzeug.serving import WSGIRequestHandler, make_server
 
 from flask_signalr import BearerAuth, CookieAuth, Principal, ServiceEndpoint, SignalR
 from flask_signalr.claims import Claims
@@ -249,9 +249,9 @@ def live_site(
 
 
 @contextmanager
-def serving(app: Flask) -> Iterator[str]:
-    """Run an app on werkzeug's server in threads, and yield its base URL."""
-    server = make_server("127.0.0.1", 0, app, threaded=True)
+def serving(app: Flask, handler: type[WSGIRequestHandler] | None = None) -> Iterator[str]:
+    """Run an app on werkzeug's server in threads, and yield its base URL; another handler may read the requests."""
+    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:

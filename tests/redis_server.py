@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Self
+
+from tests.slapd import write_certificates
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -27,19 +30,44 @@ def missing_requirement() -> str | None:
     return None
 
 
+def missing_tls() -> str | None:
+    """Return what keeps a Redis that speaks TLS from being started here, or ``None``."""
+    missing = missing_requirement()
+    if missing is not None:
+        return missing
+    no_number = [
+        "redis-server",
+        "--port",
+        "0",
+        "--tls-port",
+        "no number",
+    ]  # ends at once, with one complaint or another
+    complaint = subprocess.run(no_number, capture_output=True, text=True, check=False)
+    return "redis-server is built without TLS" if "Bad directive" in complaint.stdout + complaint.stderr else None
+
+
 class RedisServer:
     """A Redis that runs while its ``with`` block does.
 
     Args:
         folder: An empty folder with a short name: a socket's path has 108 bytes at most.
+        certificate_names: What its certificate is for: host names and addresses. With none it speaks no TLS.
 
     Attributes:
         url: Where it is, with the password.
+        tls_port: Where it speaks TLS, on 127.0.0.1.
+        ca_certificates: The file with the certificate of who signed its own.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, certificate_names: tuple[str, ...] = ()) -> None:
+        self._folder = folder
         self._socket = folder / "redis.sock"
+        self._certificate_names = certificate_names
         self.url = f"unix://:{QUOTED_PASSWORD}@{self._socket}"
+        self.tls_port = 0
+        self.ca_certificates = folder / "ca.pem"
+        if certificate_names:
+            write_certificates(folder, certificate_names)
 
     def __enter__(self) -> Self:
         self.start()
@@ -52,6 +80,10 @@ class RedisServer:
 
     def start(self) -> None:
         """Start the server, empty."""
+        while not self._started():
+            pass  # another program took a port that was free a moment ago
+
+    def _started(self) -> bool:
         settings = {
             "port": "0",
             "unixsocket": str(self._socket),
@@ -59,12 +91,29 @@ class RedisServer:
             "save": "",
             "appendonly": "no",
         }
+        if self._certificate_names:
+            settings |= self._tls_settings()
         arguments = [part for name, value in settings.items() for part in (f"--{name}", value)]
         self._process = subprocess.Popen(
             ["redis-server", *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
         assert self._process.stdout is not None
-        _wait_until_ready(self._process.stdout)
+        if _is_ready(self._process.stdout):
+            return True
+        self.stop()
+        return False
+
+    def _tls_settings(self) -> dict[str, str]:
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            self.tls_port = listening.getsockname()[1]
+        return {
+            "bind": "127.0.0.1",
+            "tls-port": str(self.tls_port),
+            "tls-cert-file": str(self._folder / "server.pem"),
+            "tls-key-file": str(self._folder / "server.key"),
+            "tls-ca-cert-file": str(self.ca_certificates),
+            "tls-auth-clients": "no",
+        }
 
     def stop(self) -> None:
         """End the server; what it held is lost."""
@@ -103,10 +152,13 @@ class RedisServer:
                 client.pexpire(key, max(left - seconds * 1000, 0))
 
 
-def _wait_until_ready(output: IO[str]) -> None:
+def _is_ready(output: IO[str]) -> bool:
+    """Wait until the server takes connections; return ``False`` if it does not because its port is taken."""
     told = ""
     for line in output:
         told += line
         if "ready to accept connections" in line:
-            return
+            return True
+    if "Address already in use" in told:
+        return False
     raise AssertionError(f"redis-server ended before it was ready:\n{told}")

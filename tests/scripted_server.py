@@ -7,6 +7,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import BinaryIO, Self
 
+LONGEST_WAIT = 60
+"""Seconds that a test waits for what must come."""
+
 Answer = bytes | Callable[[socket.socket, threading.Event], None]
 
 
@@ -57,7 +60,7 @@ class ScriptedServer:
 
     def __init__(self, answers: Iterable[Answer]) -> None:
         self._answers = list(answers)
-        self._lock = threading.Lock()
+        self._changed = threading.Condition()
         self._over = threading.Event()
         self._open: list[socket.socket] = []
         self._threads: list[threading.Thread] = []
@@ -81,6 +84,11 @@ class ScriptedServer:
         for thread in self._threads:
             thread.join()
 
+    def wait_for(self, count: int) -> None:
+        """Wait until so many requests have come."""
+        with self._changed:
+            assert self._changed.wait_for(lambda: len(self.received) >= count, LONGEST_WAIT), self.received
+
     def _start(self, target: Callable[..., None], *arguments: object) -> None:
         thread = threading.Thread(target=target, args=arguments)
         self._threads.append(thread)
@@ -100,8 +108,9 @@ class ScriptedServer:
             try:
                 while line := stream.readline():
                     received = _read(line, stream, number)
-                    with self._lock:
+                    with self._changed:
                         self.received.append(received)
+                        self._changed.notify_all()
                         answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
                     if callable(answer):
                         answer(connection, self._over)

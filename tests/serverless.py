@@ -24,7 +24,6 @@ from flask_signalr import (
     require_role,
 )
 from flask_signalr.emulator import Emulator
-from flask_signalr.emulator.upstream_rules import UpstreamRule, UpstreamRules
 from tests.live import AUDIENCE, LONGEST_WAIT, live_emulator, serving
 
 NODE_MODULES = Path(__file__).parent / "node_modules"
@@ -203,6 +202,13 @@ def _register_messages(hub: Hub) -> None:
         """Ask a client, which may be the one that called and that waits for this answer."""
         return f"it says {hub.clients.client(connection_id).invoke('answer', question, result_type=str)}"
 
+    @hub.method("count", stream=True)
+    def count(invocation: Invocation, numbers: int) -> None:
+        stream = hub.clients.client(invocation.connection_id).stream(invocation.invocation_id)
+        for number in range(numbers):
+            stream.send(number)
+        stream.complete("that is too many" if numbers > 3 else None)
+
 
 @dataclass(frozen=True)
 class ServerlessSite:
@@ -244,8 +250,7 @@ def serverless_site() -> Iterator[ServerlessSite]:
     with live_emulator() as emulator:
         app, signalr = create_app(emulator.connection_string, bearer_key, journal)
         with serving(app) as url:
-            rules = UpstreamRules((UpstreamRule.to(url),))
-            emulator.call(lambda running: setattr(running.service.upstream, "rules", rules))
+            emulator.replace_upstream(url)
             try:
                 yield ServerlessSite(url, app, signalr, emulator, journal, bearer_key)
             finally:

@@ -88,6 +88,15 @@ def test_our_own_service_token_is_known(echo: str) -> None:
     assert is_service_token(echo, BASE_URLS)
 
 
+@pytest.mark.parametrize("length", range(1, 7))
+def test_our_own_service_token_is_known_wherever_the_audience_begins(length: int) -> None:
+    """In base64 the same text looks different by its place, in three ways."""
+    base_url = f"https://{'h' * length}/"
+    payload = urlsafe_b64encode(b'{"aud":"%sclient/?hub=c"}' % base_url.encode()).decode()
+
+    assert is_service_token(f"x.{payload}.", frozenset({base_url}))
+
+
 @pytest.mark.parametrize(
     "credential",
     [

@@ -15,7 +15,7 @@ from flask_signalr.auth.ldap_directory import LdapDirectory
 from flask_signalr.auth.ldap_search import Entry, Search, TooManyEntries, equals
 from flask_signalr.errors import Unavailable
 from tests.emulated import Clock
-from tests.slapd import LONGEST_WAIT, PEOPLE, READER, READER_PASSWORD, SUFFIX, Slapd
+from tests.slapd import ELSEWHERE, LONGEST_WAIT, PEOPLE, READER, READER_PASSWORD, SUFFIX, Slapd
 
 READERS_ENTRY = Search(SUFFIX, equals("cn", "reader"), 1)
 IMPATIENT = 0.2
@@ -102,6 +102,43 @@ def test_a_server_that_denies_to_know_tls_gets_no_password(
 
     assert "startTLS failed" in caplog.text
     assert f'BIND dn="{READER}"' not in downgraded.log
+
+
+@pytest.mark.parametrize(
+    ("base", "said"),
+    [(SUFFIX, ""), (f"ou=link,{SUFFIX}", "refuses to search 'ou=link,dc=intranet,dc=example': referral")],
+    ids=["a part of the answer", "the whole answer"],
+)
+def test_a_referral_does_not_lead_the_password_to_another_server(
+    own_directory_server: Slapd,
+    tmp_path: Path,
+    connect: Connect,
+    caplog: pytest.LogCaptureFixture,
+    base: str,
+    said: str,
+) -> None:
+    """Attack: whoever may write an entry of the directory has it refer to a server of their own.
+
+    There the reader's password would be told to them, and they would have an account for every name.
+    """
+    (tmp_path / "mallory").mkdir()
+    with Slapd(tmp_path / "mallory") as mallory:
+        mallory.add(f"cn=ada,{ELSEWHERE}", {"objectClass": "person", "cn": "ada", "sn": "ada"})
+        own_directory_server.add(
+            f"ou=link,{SUFFIX}",
+            {"objectClass": ["referral", "extensibleObject"], "ref": f"{mallory.url}/{ELSEWHERE}"},
+        )
+        names = []
+
+        try:
+            names = found(connect(own_directory_server.url), Search(base, equals("cn", "ada"), 1))
+        except Unavailable:
+            assert said
+
+    assert names == []
+    assert said in caplog.text
+    assert f'BIND dn="{READER}"' not in mallory.log
+    assert "(cn=ada)" not in mallory.log
 
 
 def test_a_wrong_password_is_told_to_the_log_alone(

@@ -4,7 +4,6 @@ import base64
 import re
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -12,11 +11,11 @@ from typing import Any
 import pytest
 import requests
 from flask import Flask
-from werkzeug.serving import WSGIRequestHandler, make_server
+from werkzeug.serving import WSGIRequestHandler
 
 from tests.apps import service_token
 from tests.intranet import OTHER_SERVICE, Intranet, windows_app
-from tests.live import LONGEST_WAIT
+from tests.live import LONGEST_WAIT, serving
 from tests.server_process import ROOT
 
 WORKERS = [
@@ -35,15 +34,8 @@ class KeepAlive(WSGIRequestHandler):
 @contextmanager
 def served(app: Flask) -> Iterator[str]:
     """Serve an app in threads and yield the URL of its hub, under the name that the tickets are for."""
-    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=KeepAlive)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield f"http://localhost:{server.server_port}/chat/negotiate?negotiateVersion=1"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with serving(app, KeepAlive) as url:
+        yield f"{url.replace('127.0.0.1', 'localhost')}/chat/negotiate?negotiateVersion=1"
 
 
 @contextmanager

@@ -2,19 +2,28 @@
 
 import re
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from flask import Flask
 from flask_wtf import CSRFProtect
-from playwright.sync_api import BrowserContext, expect
+from playwright.sync_api import expect
 
 from demo import sign_in as demo_sign_in
 from flask_signalr import BearerAuth, CookieAuth
 from flask_signalr.emulator import Emulator
-from tests.demo_page import Browsing, connect, press_connect, refusal, send, sign_in, texts
-from tests.demo_site import ADA, BOB, CLIENT, EVE, DemoSite, demo_site, other_site
+from tests.demo_page import (
+    Browsing,
+    connect,
+    drop_and_see_it_reconnect,
+    press_connect,
+    refusal,
+    send,
+    sign_in,
+    tell_one_then_all,
+    texts,
+)
+from tests.demo_site import ADA, BOB, EVE, DemoSite, demo_site, other_site
 from tests.live import live_emulator
 
 TRANSPORTS = ["WebSockets", "Server-Sent Events", "Long polling"]
@@ -28,28 +37,6 @@ CONNECT = """async ([hub, bearer]) => {
     connection.on("newMessage", (from, text) => window.received.push(text));
     try { await connection.start(); return "connected"; } catch (error) { return error.message; }
 }"""
-
-
-@pytest.fixture
-def browsing(new_context: Callable[..., BrowserContext]) -> Iterator[Browsing]:
-    """Fail a test whose pages write errors to the console, throw, or have requests that fail."""
-    if not CLIENT.exists():
-        pytest.skip("tests in a real browser: demo/node_modules is not there; 'npm ci --prefix demo' makes it")
-    browsing = Browsing(new_context)
-    yield browsing
-    assert browsing.unexpected() == []
-
-
-@pytest.fixture
-def emulator() -> Iterator[Emulator]:
-    with live_emulator() as running:
-        yield running
-
-
-@pytest.fixture
-def site(emulator: Emulator, tmp_path: Path) -> Iterator[DemoSite]:
-    with demo_site(emulator, tmp_path / "record") as running:
-        yield running
 
 
 def transports_at(emulator: Emulator) -> dict[str | None, str]:
@@ -76,13 +63,8 @@ def test_a_message_reaches_the_user_that_it_is_for_and_no_other(
         connect(page, transport)
     in_use = transports_at(emulator)
 
-    send(ada, "for Bob alone", to=BOB)
-    expect(texts(bob)).to_have_text(["for Bob alone"])
-    send(bob, "for all")
+    tell_one_then_all(ada, BOB, bob, eve)
 
-    expect(texts(bob)).to_have_text(["for Bob alone", "for all"])
-    expect(texts(ada)).to_have_text(["for Bob alone", "for all"])  # she reads her own words
-    expect(texts(eve)).to_have_text(["for all"])  # what is for everyone came later: the other never came
     expect(ada.locator("#user-id")).to_have_text(ADA)
     expect(bob.locator("#transport-in-use")).to_have_text(transport)
     assert in_use == dict.fromkeys(
@@ -159,13 +141,9 @@ def test_a_cookie_user_reconnects_though_its_client_sends_the_service_token_back
         page = browsing.visit(site.url)
         sign_in(page, "ada")
         connect(page, transport)
-        first_id = page.locator("#connection-id").text_content() or ""
 
-        dropped = emulator.drop(user_id=ADA)
+        drop_and_see_it_reconnect(page, lambda: emulator.drop(user_id=ADA))
 
-        assert dropped == 1
-        expect(page.locator("#connection-id")).not_to_have_text(first_id)
-        expect(page.get_by_role("status")).to_have_text("Connected")
         first, second = site.negotiations
         assert second.authorization == f"Bearer {first.answer['accessToken']}"
         assert (first.authorization, second.status) == ("", 200)

@@ -1,11 +1,10 @@
 """The demo's chat in Chromium: rooms, private messages, who is online, moderation, and both protocols."""
 
 import re
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import Page, expect
 
 from flask_signalr.emulator import Emulator
 from tests.demo_page import (
@@ -22,30 +21,7 @@ from tests.demo_page import (
     sign_in,
     texts,
 )
-from tests.demo_site import ADA, BOB, CLIENT, EVE, DemoSite, demo_site
-from tests.live import live_emulator
-
-
-@pytest.fixture
-def browsing(new_context: Callable[..., BrowserContext]) -> Iterator[Browsing]:
-    """Fail a test whose pages write errors to the console, throw, or have requests that fail."""
-    if not CLIENT.exists():
-        pytest.skip("tests in a real browser: demo/node_modules is not there; 'npm ci --prefix demo' makes it")
-    browsing = Browsing(new_context)
-    yield browsing
-    assert browsing.unexpected() == []
-
-
-@pytest.fixture
-def emulator() -> Iterator[Emulator]:
-    with live_emulator() as running:
-        yield running
-
-
-@pytest.fixture
-def site(emulator: Emulator, tmp_path: Path) -> Iterator[DemoSite]:
-    with demo_site(emulator, tmp_path / "record") as running:
-        yield running
+from tests.demo_site import ADA, BOB, EVE, DemoSite
 
 
 @pytest.fixture
@@ -98,6 +74,19 @@ def test_who_leaves_a_room_hears_no_more_of_it_and_the_others_see_it(connected: 
     send(ada, "for all")
 
     expect(texts(bob)).to_have_text(["for all"])
+
+
+def test_who_is_in_no_room_is_told_to_join_one(connected: Callable[..., Page]) -> None:
+    ada = connected("ada")
+    room = ada.get_by_label("To a room")
+    expect(room.locator("option")).to_have_text(["join one first"])
+    join(ada, "lobby")
+    expect(room.locator("option")).to_have_text(["lobby"])
+
+    ada.get_by_role("button", name="Leave lobby").click()
+
+    expect(room.locator("option")).to_have_text(["join one first"])
+    assert room.evaluate("select => select.validity.valueMissing")
 
 
 def test_who_disconnects_is_in_no_room_any_more(connected: Callable[..., Page]) -> None:

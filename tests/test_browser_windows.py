@@ -9,11 +9,20 @@ import pytest
 from playwright.sync_api import Playwright, expect
 
 from flask_signalr.emulator import Emulator
-from tests.demo_page import Browsing, connect, press_connect, refusal, send, sign_in, texts
+from tests.demo_page import (
+    Browsing,
+    connect,
+    drop_and_see_it_reconnect,
+    press_connect,
+    refusal,
+    send,
+    sign_in,
+    tell_one_then_all,
+    texts,
+)
 from tests.demo_site import ADA, BOB, CLIENT, DemoSite, demo_site, other_site
 from tests.intranet import Intranet
 from tests.intranet_browser import IntranetBrowsers, Prompts
-from tests.live import live_emulator
 
 every_transport = pytest.mark.parametrize("transport", ["WebSockets", "Server-Sent Events", "Long polling"])
 ALICE, COLLEAGUE = "alice@intranet.test", "bob@intranet.test"
@@ -59,12 +68,6 @@ def browsing(
 
 
 @pytest.fixture
-def emulator() -> Iterator[Emulator]:
-    with live_emulator() as running:
-        yield running
-
-
-@pytest.fixture
 def site(intranet: Intranet, emulator: Emulator, tmp_path: Path) -> Iterator[DemoSite]:
     """Run the demo as a service of the intranet, under the name that tickets are for."""
     with demo_site(emulator, tmp_path / "record", DEMO_WINDOWS=True) as running:
@@ -90,13 +93,8 @@ def test_who_is_signed_on_to_the_intranet_is_connected_without_a_prompt(
 
     for page in (alice, bob, carol):
         connect(page, transport)
-    send(bob, "for Alice alone", to=ALICE)
-    expect(texts(alice)).to_have_text(["for Alice alone"])
-    send(alice, "for all")
+    tell_one_then_all(bob, ALICE, alice, carol)
 
-    expect(texts(alice)).to_have_text(["for Alice alone", "for all"])
-    expect(texts(bob)).to_have_text(["for Alice alone", "for all"])
-    expect(texts(carol)).to_have_text(["for all"])  # what is for everyone came later: the other never came
     expect(alice.locator("#user-id")).to_have_text(ALICE)
     expect(bob.locator("#user-id")).to_have_text(COLLEAGUE)
     expect(alice.locator("#transport-in-use")).to_have_text(transport)
@@ -124,13 +122,9 @@ def test_a_user_of_the_intranet_reconnects(
     page = browsing.visit(site.url, user="alice")
     prompts = Prompts(page)
     connect(page, transport)
-    first_id = page.locator("#connection-id").text_content() or ""
 
-    dropped = emulator.drop(user_id=ALICE)
+    drop_and_see_it_reconnect(page, lambda: emulator.drop(user_id=ALICE))
 
-    assert dropped == 1
-    expect(page.locator("#connection-id")).not_to_have_text(first_id)
-    expect(page.get_by_role("status")).to_have_text("Connected")
     assert steps(site) == SIGN_ON * 2
     assert prompts.urls == []
     site.rest.send("chat", "newMessage", None, "for Alice", None, to=("users", ALICE))

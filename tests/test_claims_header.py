@@ -14,6 +14,7 @@ from flask_signalr.claims import Claims, merge_claims, short_name
 from flask_signalr.claims_header import (
     GUEST_MARK,
     HEADER_LIMIT,
+    check_distinct,
     check_user_id,
     escape_claims,
     parse_claims_header,
@@ -105,6 +106,50 @@ def test_a_user_id_that_names_a_role_costs_that_role() -> None:
     claims = returned([("role", "admin"), ("role", "staff")], f"x, {ROLE}: admin")
 
     assert claims.all("role") == ("staff",)
+
+
+SHEDDING: dict[str, tuple[str, str, Any]] = {
+    "as the claim is written": ("mallory, banned: yes", "banned", "yes"),
+    "without the blanks": ("mallory,banned:yes", "banned", "yes"),
+    "in another case": ("mallory, BANNED: Yes", "banned", "yes"),
+    "in full-width letters": ("mallory， ｂanned： yes", "banned", "yes"),
+    "between two commas": ("mallory, banned: yes, x", "banned", "yes"),
+    "before the comma": ("banned: yes, mallory", "banned", "yes"),
+    "escaped, as the service prints it": ("mallory, reason: spam%2C abuse", "reason", "spam, abuse"),
+    "the long name of a short type": (f"mallory, {LONG_NAMES['role']}: guest", "role", "guest"),
+    "the short name of a long type": ("mallory, role: guest", LONG_NAMES["role"], "guest"),
+    "the long name of roles": (f"mallory, {LONG_NAMES['role']}: guest", "roles", "guest"),
+    "the long name of sub": (f"mallory, {LONG_NAMES['nameid']}: m", "sub", "m"),
+    "a reserved type": ("mallory, asrs.u.azp: x", "azp", "x"),
+    "a boolean": ("mallory, banned: True", "banned", True),
+    "a number": ("mallory, strikes: 3", "strikes", 3),
+    "a fraction that is printed whole": ("mallory, risk: 1", "risk", 1.0),
+    "a fraction": ("mallory, risk: 1E-05", "risk", 0.00001),
+    "an empty value": ("mallory, banned", "banned", ""),
+}
+
+
+@pytest.mark.parametrize(("user_id", "claim_type", "value"), SHEDDING.values(), ids=SHEDDING)
+def test_shedding_a_claim_by_a_user_id_that_holds_its_text_is_refused(
+    user_id: str, claim_type: str, value: Any
+) -> None:
+    """Upstream believes neither of the two, so whoever chooses the user id would lose the ban."""
+    escaped = escape_claims(Claims.of([("email", "m@example.org"), (claim_type, value)]))
+
+    with pytest.raises(InvalidClaim, match="the user id holds the text of this claim"):
+        check_distinct(user_id, escaped)
+
+
+@pytest.mark.parametrize(
+    "user_id", ["mallory", "banned: yes", "Lovelace, Ada", "cn=ada,ou=staff", "張, 偉", "mallory, banned: no", "é", ","]
+)
+def test_user_ids_that_hold_no_claim_keep_their_commas(user_id: str) -> None:
+    """What has no comma is one piece with the name that the service prints before it, and no claim."""
+    claims = [("banned", "yes"), ("role", "staff"), ("risk", 0.5)]
+
+    check_distinct(user_id, escape_claims(Claims.of(claims)))
+
+    assert returned(claims, user_id) == Claims.of([(name, str(value)) for name, value in claims])
 
 
 def test_a_guest_does_not_shed_the_mark_by_its_user_id() -> None:
@@ -205,6 +250,23 @@ def test_no_header_holds_no_claims(header: str) -> None:
     assert len(parse_claims_header(header, None)) == 0
 
 
+@pytest.mark.parametrize("hub", ["chat`2[a,b]", "a,", "a,,b", "shop_chat`2[a,b]"])
+def test_the_commas_of_a_hubs_name_divide_no_claims(hub: str) -> None:
+    """The name stands in the token's audience, and the commas are those of .NET's generic types."""
+    header = f"asrs.s.uid: ada, role: staff, aud: http://localhost/client/?hub={hub}, note: "
+
+    assert parse_claims_header(header, "ada", hub) == Claims.of([("role", "staff"), ("note", "")])
+
+
+def test_a_hubs_name_hides_no_claim() -> None:
+    """What follows one of its commas has no colon, and every claim has one."""
+    hub = "a,role,banned"
+
+    claims = parse_claims_header("role: staff, banned: yes, role: ", "ada", hub)
+
+    assert claims == Claims.of([("role", "staff"), ("banned", "yes"), ("role", "")])
+
+
 UNREADABLE = {
     "no colon": "role",
     "no type": ": admin",
@@ -272,6 +334,19 @@ def test_no_header_leads_to_anything_but_claims_or_the_typed_error(header: str, 
         return
 
     assert all(isinstance(value, str) for _, value in claims)
+
+
+@given(words, st.lists(st.tuples(types, words), max_size=3))
+def test_no_user_id_that_is_let_through_costs_a_claim(user_id: str, pairs: list[tuple[str, str]]) -> None:
+    """Those that hold the text of one are refused at negotiate."""
+    try:
+        check_user_id(user_id)
+        check_distinct(user_id, escape_claims(Claims.of(pairs)))
+        claims = returned(pairs, user_id)
+    except (InvalidClaim, BadRequest):
+        return
+
+    assert Counter(claims) == Counter((short_name(claim_type), value) for claim_type, value in pairs)
 
 
 @given(words, st.lists(st.tuples(types, words), max_size=3))

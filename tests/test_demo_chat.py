@@ -118,6 +118,20 @@ def test_who_is_gone_is_in_no_room_and_makes_place(app: Flask) -> None:
     assert error(app, "join", "one more", **caller(app, ADA)) is None
 
 
+def test_who_goes_while_the_service_is_down_is_in_no_room_either() -> None:
+    """The others cannot be told; a later connection of that id must not find the rooms taken."""
+    with live_emulator() as gone:
+        connection_string = gone.connection_string
+    app = create_app({"SIGNALR_CONNECTION_STRING": connection_string, "SIGNALR_REST_RETRIES": 0})
+    for number in range(10):
+        error(app, "join", f"room {number}", **caller(app, ADA))
+
+    disconnect(app, **caller(app, ADA))
+
+    for number in range(10):
+        assert "leave one first" not in (error(app, "join", f"other {number}", **caller(app, ADA)) or "")
+
+
 @pytest.mark.parametrize("method", ["viewUserHistory", "banUser", "liftBan"])
 @pytest.mark.parametrize("claims", [STAFF, "", "name: x, realm: moderator"], ids=repr)
 def test_elevation_of_privilege_moderation_is_for_moderators(app: Flask, method: str, claims: str) -> None:
@@ -137,10 +151,11 @@ def test_a_banned_user_can_neither_negotiate_nor_connect_nor_call(app: Flask) ->
 
     assert (before, told) == (200, None)
     assert client.post("/chat/negotiate").status_code == 403
-    assert connect(app, **caller(app, BOB)).status_code == 403
     assert error(app, "sendToAll", "me again", **caller(app, BOB)) == (
         "Failed to invoke 'sendToAll' because user is unauthorized"
     )
+    assert connect(app, **caller(app, BOB)).status_code == 403
+    assert call(app, "sendToAll", "and again", **caller(app, BOB)).status_code == 403
 
 
 def test_a_lifted_ban_lets_the_user_in_again(app: Flask) -> None:

@@ -16,8 +16,9 @@ def test_two_pages_of_one_user_are_one_member_until_both_left() -> None:
 
     assert left
     assert rooms.members("lobby") == ["ada"]
-    assert rooms.rooms_of("first") == ["lobby"]
-    assert rooms.rooms_of("second") == []
+    assert rooms.leave_all("first") == ["lobby"]
+    assert rooms.leave_all("second") == []
+    assert rooms.members("lobby") == []
 
 
 def test_who_is_in_no_room_leaves_none() -> None:

@@ -157,12 +157,59 @@ def test_arguments_that_do_not_fit_are_told_to_the_caller() -> None:
     )
 
 
+REFUSED_STREAM = "The client attempted to invoke the {} 'method' method with a {} invocation."
+
+
 def test_a_method_does_not_answer_with_a_stream() -> None:
     completion = invoke(methods_of(send_message), call("method", "a", is_stream=True), run)
 
-    assert error_of(completion) == (
-        "The client attempted to invoke the non-streaming 'method' method with a streaming invocation."
-    )
+    assert error_of(completion) == REFUSED_STREAM.format("non-streaming", "streaming")
+
+
+def streaming(function: Callable[..., Any], policy: Policy | None = None) -> HubMethods:
+    methods = HubMethods()
+    methods.add("method", function, policy, is_stream=True)
+    return methods
+
+
+def test_a_method_that_streams_runs_and_leaves_the_stream_open() -> None:
+    """Its items come by REST, perhaps from a job that goes on when the call has been answered."""
+    seen: list[Any] = []
+
+    completion = invoke(streaming(lambda invocation, n: seen.append(n)), call("method", 3, is_stream=True), run)
+
+    assert completion is None
+    assert seen == [3]
+
+
+def test_a_method_that_streams_has_no_result() -> None:
+    seen: list[Any] = []
+
+    completion = invoke(streaming(seen.append), call("method"), run)
+
+    assert error_of(completion) == REFUSED_STREAM.format("streaming", "non-streaming")
+    assert not seen
+
+
+def test_a_generator_is_no_stream_and_the_log_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    """Or the client would wait for items that nobody makes."""
+
+    def count(invocation: Invocation) -> Any:
+        yield 1
+
+    completion = invoke(streaming(count), call("method", is_stream=True), run)
+
+    assert error_of(completion).startswith(UNEXPECTED.format("method"))
+    assert "sends its items itself and returns None, not a generator" in caplog.text
+
+
+def test_a_stream_is_asked_for_under_the_methods_policy() -> None:
+    seen: list[Any] = []
+
+    completion = invoke(streaming(seen.append, Policy(require_role("admin"))), call("method", is_stream=True), run)
+
+    assert error_of(completion) == UNAUTHORIZED.format("method")
+    assert not seen
 
 
 # Policies.
@@ -409,6 +456,55 @@ def test_a_result_that_can_be_written_is_written() -> None:
     assert encoded(completion, call("method"), protocol.encode) == protocol.encode(completion)
 
 
+class Mute(HubException):
+    """Has no text, and an ``__init__`` that tells our own class nothing."""
+
+    def __init__(self) -> None: ...
+
+    def __str__(self) -> str:
+        raise ValueError("no text")
+
+
+class MuteDenial(AuthorizationDenied):
+    def __init__(self) -> None: ...
+
+    __str__ = Mute.__str__
+
+
+class MuteError(Exception):
+    __str__ = Mute.__str__
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (Mute(), rf"{UNEXPECTED.format('method')} Mute: Mute"),
+        (MuteDenial(), UNAUTHORIZED.format("method")),
+        (MuteError(), rf"{UNEXPECTED.format('method')} MuteError: MuteError \(error id [0-9a-f]{{12}}\)"),
+    ],
+    ids=["HubException", "AuthorizationDenied", "another"],
+)
+def test_an_error_that_cannot_say_what_it_is_is_an_answer_too(error: Exception, text: str) -> None:
+    """A text that is made when it is asked for may fail: in a lazy translation, or over a record that is gone."""
+
+    def refuse(invocation: Invocation) -> None:
+        raise error
+
+    completion = invoke(methods_of(refuse), call("method"), run, detailed_errors=True)
+
+    assert re.fullmatch(text, error_of(completion))
+
+
+def test_a_requirement_whose_error_cannot_say_what_it_is_denies(caplog: pytest.LogCaptureFixture) -> None:
+    def broken(context: AuthorizationContext) -> bool:
+        raise MuteError
+
+    completion = invoke(methods_of(send_message, Policy(broken)), call("method", "a"), run)
+
+    assert error_of(completion) == UNAUTHORIZED.format("method")
+    assert "could not be checked, which denies: MuteError" in caplog.text
+
+
 # Those who come and go.
 
 
@@ -431,9 +527,10 @@ def test_all_handlers_see_a_client_that_connects_in_their_order() -> None:
     [
         (HubException("the room is full"), "the room is full"),
         (AuthorizationDenied("not today"), "not today"),
+        (Mute(), "Mute"),
         (ValueError("password=hunter2"), r"An unexpected error occurred on the server. \(error id [0-9a-f]{12}\)"),
     ],
-    ids=["HubException", "AuthorizationDenied", "ValueError"],
+    ids=["HubException", "AuthorizationDenied", "mute", "ValueError"],
 )
 def test_whatever_a_handler_raises_refuses_the_client(error: Exception, text: str) -> None:
     """A handler that fails may have been about to refuse."""

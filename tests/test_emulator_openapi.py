@@ -4,11 +4,12 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+import hypothesis
 import msgspec
 import pytest
 import requests
 import schemathesis
-from hypothesis import HealthCheck, assume, reject, settings
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from flask_signalr.emulator import Emulator, EmulatorSettings
@@ -19,8 +20,9 @@ from flask_signalr.messages import InvocationMessage
 from flask_signalr.tokens import SigningKey, sign_access_token
 from tests.emulated import KEY, NOW, emulating
 
-NEWS = InvocationMessage(target="news", arguments=(1,))
 LONGEST_URL = 16_000
+"""Letters of a URL that the server reads; of a longer one the API, and the document, know nothing."""
+NEWS = InvocationMessage(target="news", arguments=(1,))
 FRAMES = {name: protocol.encode(NEWS) for name, protocol in HUB_PROTOCOLS.items()}
 
 
@@ -51,8 +53,8 @@ def without_tokens(document: dict[str, Any]) -> dict[str, Any]:
 def packed(context: schemathesis.SerializationContext, value: Any) -> bytes:
     try:
         return msgspec.msgpack.encode(value)
-    except OverflowError:  # JSON has numbers that MessagePack has not
-        reject()
+    except OverflowError:  # JSON's integers have any length
+        hypothesis.reject()
 
 
 schemathesis.openapi.media_type(
@@ -71,7 +73,7 @@ def test_no_call_is_answered_in_a_way_that_the_document_does_not_tell(
     emulator: Emulator, case: "schemathesis.Case[Any]"
 ) -> None:
     url = requests.Request(params=case.query, url=emulator.url + case.formatted_path).prepare().url
-    assume(len(url or "") < LONGEST_URL)  # a longer one never gets as far as the API
+    hypothesis.assume(len(url or "") < LONGEST_URL)  # a longer one never gets as far as the API
 
     response = case.call(base_url=emulator.url, auth=signed)
 

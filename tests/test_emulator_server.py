@@ -1,13 +1,10 @@
-"""Running the emulator: in an event loop, in a thread, and where it cannot listen."""
+"""Running the emulator: where it cannot listen, how it ends, and what it needs."""
 
 import asyncio
-import json
 import logging
 import socket
 import subprocess
 import sys
-import urllib.error
-import urllib.request
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,59 +13,10 @@ import pytest
 
 from flask_signalr import emulator as package
 from flask_signalr.emulator import Emulator, EmulatorSettings, running
-from flask_signalr.endpoints import ServiceEndpoint
 from flask_signalr.errors import EmulatorUnavailable
-from tests.emulated import HANDSHAKE, KEY, NOW, Clock, Wire, bearer, client_token, until
+from tests.emulated import HANDSHAKE, KEY, Clock, Wire, client_token, health, until
 
 SETTINGS = EmulatorSettings(port=0, access_keys=(KEY,))
-
-
-def health(url: str) -> int:
-    with urllib.request.urlopen(f"{url}/api/health", timeout=10) as response:
-        return int(response.status)
-
-
-def negotiate(url: str) -> str:
-    """Negotiate, and return the connection id."""
-    request = urllib.request.Request(
-        f"{url}/client/negotiate?hub=chat", method="POST", headers=bearer(client_token("ada"))
-    )
-    with urllib.request.urlopen(request, timeout=10) as response:
-        return str(json.load(response)["connectionId"])
-
-
-def test_an_emulator_in_a_thread_answers_until_it_is_stopped() -> None:
-    emulator = Emulator(SETTINGS).start()
-    try:
-        assert health(emulator.url) == 200
-        assert emulator.port != 0
-        assert ServiceEndpoint.parse(emulator.connection_string).url == f"http://localhost:{emulator.port}/"
-        assert emulator.settings.port == emulator.port
-    finally:
-        emulator.stop()
-
-    emulator.stop()
-    with pytest.raises(urllib.error.URLError):
-        health(emulator.url)
-
-
-def test_an_emulator_in_a_thread_can_be_asked_and_told_from_outside() -> None:
-    with Emulator(SETTINGS, clock=lambda: NOW) as emulator:
-        connection_id = negotiate(emulator.url)
-        connected = emulator.call(lambda running_here: [each.id for each in running_here.service.connections])
-
-        assert connected == [connection_id]
-        assert emulator.drop("other") == 0
-        assert emulator.drop("chat", user_id="bob") == 0
-        assert emulator.drop("chat", user_id="ada") == 1
-        assert emulator.drop() == 0
-
-
-def test_an_emulator_that_does_not_run_says_so() -> None:
-    emulator = Emulator(SETTINGS)
-
-    with pytest.raises(EmulatorUnavailable, match="call start"):
-        _ = emulator.url
 
 
 def test_a_port_in_use_is_one_sentence_with_the_remedy() -> None:

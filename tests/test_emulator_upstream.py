@@ -283,6 +283,19 @@ async def test_what_the_emulator_logs_holds_no_token(
     assert "sha256=" not in caplog.text
 
 
+async def test_another_app_can_be_told_from_now_on(wire: Wire, upstream: Upstream) -> None:
+    async with upstream_app() as other:
+        upstream.answer = other.answer = echoing
+        socket = await wire.websocket(ADA)
+        await result_of(socket, "before")
+
+        wire.emulator.replace_upstream(other.url)
+        await result_of(socket, "after")
+
+    assert upstream.names == ["connected", "before"]
+    assert other.names == ["after"]
+
+
 async def test_the_rules_of_a_file_hold_as_soon_as_they_are_written(
     upstream: Upstream, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

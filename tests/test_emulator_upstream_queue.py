@@ -166,6 +166,20 @@ def test_a_failure_is_told_to_who_waits_and_logged(
     assert "secret" not in caplog.text
 
 
+@pytest.mark.parametrize(("status", "is_hinted"), [(302, True), (401, False)])
+def test_a_redirect_is_told_to_be_a_sign_in_of_the_apps(
+    app: App, caplog: pytest.LogCaptureFixture, status: int, is_hinted: bool
+) -> None:
+    """The app's own log has nothing of it: its hook answered before the package was asked."""
+    connection = app.connect()
+
+    app.call(connection, "say", "7")
+    app.answer(UpstreamAnswer(status))
+
+    assert f"status {status}" in caplog.text
+    assert ("before_request" in caplog.text) is is_hinted
+
+
 @pytest.mark.parametrize("reply", [UpstreamAnswer(403), UpstreamAnswer(302), UpstreamFailure("it timed out")])
 def test_a_client_that_the_app_refuses_is_closed(app: App, reply: UpstreamReply) -> None:
     """What it sent meanwhile is not told to the app, nor that it is gone: it never was there."""

@@ -45,7 +45,7 @@ def test_hubs_methods_and_policies_are_shown() -> None:
         "sign-in none; guests may connect",
         "method (none)",
         "Hub pattern chat,news",
-        "Accepted with: signature by one of 1 keys",
+        "Accepted with: signature by the key that is known",
     ):
         assert line in lines
 
@@ -92,9 +92,48 @@ def test_the_token_that_is_demanded_is_shown() -> None:
     assert "and token of the application an-app" in output
 
 
+def test_what_is_still_to_be_entered_is_said() -> None:
+    """The app does not know its public address, and the service does not ask for the hubs anew."""
+    output = shown(create_app(declared()))
+
+    assert "Put your public https address in the place of <your app>" in output
+    assert "enter the new pattern whenever you declare a hub" in output
+
+
+def test_functions_that_could_turn_the_service_away_are_named() -> None:
+    """A hook that demands a sign-in answers in the place of this package, which then cannot log a reason."""
+    signalr, app = declared(), create_app()
+    api = Blueprint("api", __name__, url_prefix="/api")
+    api.register_blueprint(signalr.blueprint)
+
+    @app.before_request
+    def sign_in_first() -> None: ...
+
+    @api.before_request
+    def staff_only() -> None: ...
+
+    app.register_blueprint(api)
+    signalr.init_app(app, url_prefix="/also")
+
+    lines = shown(app).splitlines()
+
+    hooks = [" ".join(line.split()) for line in lines if line.startswith("  before_request ")]
+    where = "test_functions_that_could_turn_the_service_away_are_named.<locals>"
+    assert sorted(hooks) == [
+        f'before_request {where}.sign_in_first (request.endpoint == "api.signalr.upstream")',
+        f'before_request {where}.sign_in_first (request.endpoint == "signalr.upstream")',
+        f'before_request {where}.staff_only (request.endpoint == "api.signalr.upstream")',
+    ]
+
+
+def test_an_app_without_such_functions_is_not_warned() -> None:
+    assert "before_request" not in shown(create_app(declared()))
+
+
 def test_no_key_is_shown() -> None:
     output = shown(create_app(declared(), SIGNALR_SECONDARY_KEYS="the-other-key"))
 
+    assert "signature by one of 2 keys" in output
     assert ACCESS_KEY not in output
     assert "the-other-key" not in output
 

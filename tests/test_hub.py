@@ -139,6 +139,25 @@ def test_a_user_id_with_a_line_break_begins_no_header_of_its_own() -> None:
     assert "line breaks" in body(answer)["error"]
 
 
+def test_shedding_a_ban_by_a_user_id_that_holds_its_text_fails() -> None:
+    """What could be part of the user id is not believed at upstream, and so the ban would be gone."""
+    mallory = Principal("mallory, banned: yes", {"banned": "yes"}, scheme="Test")
+
+    answer = negotiate(app_with(mallory, claims_filter=everything))
+
+    assert answer.status_code == 403
+    assert "claim 'banned': the user id holds the text" in body(answer)["error"]
+
+
+def test_a_user_id_may_have_a_comma() -> None:
+    """Directories write ``Lovelace, Ada``."""
+    ada = Principal("Lovelace, Ada", {"role": ["staff"]}, scheme="Test")
+
+    claims = service_claims(negotiate(app_with(ada, claims_filter=everything)))
+
+    assert (claims["asrs.s.uid"], claims["role"]) == ("Lovelace, Ada", "staff")
+
+
 def test_a_display_name_forges_no_role() -> None:
     """The service prints claims into one header, between commas; so no comma of a name may get there."""
     forger = Principal("mal", {"name": "x, role: admin"}, scheme="Test")

@@ -399,8 +399,8 @@ def test_two_methods_that_differ_by_case_alone_are_refused(name: str) -> None:
         methods.add(name, none)
 
 
-@pytest.mark.parametrize("name", ["", None, 7, two])
-def test_a_name_is_a_text(name: Any) -> None:
+@pytest.mark.parametrize("name", ["", None, 7, two, "/add", "a\nb"])
+def test_a_method_needs_a_name_that_can_be_called(name: Any) -> None:
     with pytest.raises(ConfigurationError, match="name"):
         HubMethods().add(name, two)
 

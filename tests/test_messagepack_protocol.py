@@ -21,7 +21,6 @@ from flask_signalr.messages import (
     StreamInvocationMessage,
     StreamItemMessage,
 )
-from flask_signalr.protocol import NESTING_LIMIT
 
 MESSAGEPACK = MessagePackHubProtocol()
 pack = msgspec.msgpack.encode
@@ -175,48 +174,9 @@ def test_a_broken_length_after_a_message_is_left_for_the_next_call() -> None:
     assert MESSAGEPACK.split(bytes.fromhex("02 91 06 80 80 80 80 80")) == ([b"\x91\x06"], b"\x80" * 5)
 
 
-def nested(levels: int) -> Any:
-    value: Any = 1
-    for _ in range(levels):
-        value = [value]
-    return value
-
-
-class Key(msgspec.Struct, frozen=True):
-    name: str
-
-
-UNWRITABLE = {
-    "lone surrogate": "\ud83d",
-    "object of no type of MessagePack": object(),
-    "beyond 64 bits": 2**64,
-    "below 64 bits": -(2**63) - 1,
-    "too deep": nested(NESTING_LIMIT - 1),
-    "far too deep": nested(900),
-    "deep enough to exhaust the stack": nested(100_000),
-    "too deep in a tuple": (nested(NESTING_LIMIT - 2),),
-    "a map as a key, in a long message": [[[]] * NESTING_LIMIT, {Key("a"): 1}],
-}
-
-
-@pytest.mark.parametrize("value", UNWRITABLE.values(), ids=UNWRITABLE)
-def test_what_some_client_cannot_read_is_never_written(value: Any) -> None:
-    with pytest.raises(ProtocolError):
-        MESSAGEPACK.encode(InvocationMessage(target="x", arguments=(value,)))
-
-
-def test_nesting_around_the_interpreters_own_limit_is_the_typed_error() -> None:
-    """One level decides which of several decoders gives up first; none of their errors gets out."""
-    for levels in range(900, 1000):
-        with pytest.raises(ProtocolError):
-            MESSAGEPACK.encode(InvocationMessage(target="x", arguments=(nested(levels),)))
-
-
 MOMENT = dt.datetime(2024, 5, 17, 12, 30, 15, 250_000, dt.UTC)
 
 WRITABLE = {
-    "largest integer": (2**64 - 1, 2**64 - 1),
-    "smallest integer": (-(2**63), -(2**63)),
     "infinity": (math.inf, math.inf),
     "bytes stay bytes": (b"\x00\xff", b"\x00\xff"),
     "bytes that look like arrays": (b"\x91" * 500, b"\x91" * 500),
@@ -224,8 +184,6 @@ WRITABLE = {
     "a moment of another zone": (MOMENT.astimezone(dt.timezone(dt.timedelta(hours=2))), MOMENT),
     "a moment of no zone": (MOMENT.replace(tzinfo=None), "2024-05-17T12:30:15.250000"),
     "numbers as keys": ({1: "a"}, {1: "a"}),
-    "as deep as allowed": (nested(NESTING_LIMIT - 2), nested(NESTING_LIMIT - 2)),
-    "many shallow arrays": ([[1]] * 1000, [[1]] * 1000),
 }
 
 

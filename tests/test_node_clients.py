@@ -11,19 +11,11 @@ import pytest
 import urllib3
 
 from flask_signalr.emulator.connections import ClientTransport
-from tests.client_process import ClientProcess, Refused, missing_node_client
+from tests.client_process import ClientProcess, Refused
 from tests.live import ADA, BOB, LONGEST_WAIT, Site, live_config, live_emulator, live_site, with_another_key
 from tests.server_process import ServerProcess
 
 over_every_transport = pytest.mark.parametrize("transport", ["WebSockets", "ServerSentEvents", "LongPolling"])
-
-
-@pytest.fixture(scope="module")
-def node() -> Iterator[ClientProcess]:
-    if missing := missing_node_client():
-        pytest.skip(f"the tests with the official JavaScript client: {missing}")
-    with ClientProcess.node() as process:
-        yield process
 
 
 @pytest.fixture(scope="module")

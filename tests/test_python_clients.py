@@ -11,14 +11,6 @@ from tests.live import ADA, BOB, Site, live_site, with_another_key
 SIGN_ONS = ["cookie", "bearer header", "bearer query"]
 
 
-@pytest.fixture(scope="module", params=["pysignalr", "signalrcore"])
-def clients(request: pytest.FixtureRequest) -> Iterator[ClientProcess]:
-    if missing := missing_python_clients():
-        pytest.skip(f"the tests with the Python clients: {missing}")
-    with ClientProcess.python(request.param) as process:
-        yield process
-
-
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     with live_site(tmp_path_factory.mktemp("site") / "record") as site:

@@ -3,6 +3,7 @@
 import pytest
 
 from flask_signalr import Invocation, Principal, RequestReplayed
+from flask_signalr.errors import StoreUnavailable
 from flask_signalr.replay import ReplayWindow
 from flask_signalr.stores.memory import MemoryStore
 
@@ -16,9 +17,9 @@ def event(invocation_id: str | None = None, connection_id: str = "c1") -> Invoca
 class Window:
     """A window over a store, at a time that the test sets."""
 
-    def __init__(self, seconds: int = 60) -> None:
+    def __init__(self, seconds: int = 60, most: int = 1000) -> None:
         self.now = 1000.0
-        self._window = ReplayWindow(MemoryStore(clock=lambda: self.now), seconds)
+        self._window = ReplayWindow(MemoryStore(clock=lambda: self.now, max_claims=most), seconds)
 
     def passes(self, name: str, invocation: Invocation) -> bool:
         try:
@@ -75,6 +76,21 @@ def test_an_invocation_id_is_no_event() -> None:
 def test_a_connection_does_not_have_to_be_announced() -> None:
     """An app whose rules at the service leave out the connections gets messages alone."""
     assert Window().passes("messages", event("1"))
+
+
+def test_a_window_full_of_calls_refuses_calls_and_lets_clients_come_and_go() -> None:
+    """Denial of service: one client that calls without end must not keep the others out, nor online for ever."""
+    window = Window(most=2)
+    window.passes("messages", event("1"))
+    window.passes("messages", event("2"))
+
+    with pytest.raises(StoreUnavailable):
+        window.passes("messages", event("3"))
+
+    assert not window.passes("messages", event("1"))
+    assert window.passes("connected", event(connection_id="c2"))
+    assert window.passes("disconnected", event(connection_id="c2"))
+    assert not window.passes("messages", event(connection_id="c2"))
 
 
 def test_a_window_of_no_seconds_remembers_nothing() -> None:

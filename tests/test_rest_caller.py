@@ -1,8 +1,5 @@
 """Calls at several endpoints, and several calls at a time."""
 
-import os
-import threading
-
 import pytest
 
 from flask_signalr import (
@@ -13,7 +10,6 @@ from flask_signalr import (
     ServiceResponse,
     ServiceUnreachable,
 )
-from flask_signalr.rest.caller import CONCURRENT_CALLS, side_by_side
 from tests.recorded_service import ABSENT, BROKEN, DONE, EAST, WEST, RecordedService, by_host
 from tests.rest_hub import call, live_hub, received
 
@@ -114,26 +110,6 @@ def test_a_single_failure_is_raised_as_it_is() -> None:
     assert type(failure.value) is ServiceError
 
 
-def test_a_fan_out_is_concurrent_and_bounded() -> None:
-    """All threads are at work when the barrier opens; one more would be too many."""
-    barrier, lock = threading.Barrier(CONCURRENT_CALLS), threading.Lock()
-    at_work, most = 0, 0
-
-    def answer(request: ServiceRequest) -> ServiceResponse:
-        nonlocal at_work, most
-        with lock:
-            at_work += 1
-            most = max(most, at_work)
-        barrier.wait(60)
-        with lock:
-            at_work -= 1
-        return DONE
-
-    RecordedService(answer).hub().groups(*(f"g{number}" for number in range(3 * CONCURRENT_CALLS))).send("news")
-
-    assert most <= CONCURRENT_CALLS
-
-
 def test_whoever_is_named_twice_is_told_once() -> None:
     service = RecordedService()
 
@@ -148,23 +124,3 @@ def test_to_nobody_nothing_is_sent() -> None:
     service.hub().users().send("news")
 
     assert not service.requests
-
-
-def test_an_error_that_is_not_the_services_is_not_hidden() -> None:
-    with pytest.raises(ZeroDivisionError):
-        side_by_side(lambda number: 1 // number, [1, 0, 2])
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
-@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
-def test_a_forked_process_has_its_own_threads() -> None:
-    """The parent's do not exist in it: a fan-out would wait for them forever."""
-    hub = RecordedService().hub()
-    hub.users("ada", "bob").send("news")
-    child = os.fork()
-    if child == 0:
-        hub.users("ada", "bob").send("news")
-        os._exit(0)
-    _, status = os.waitpid(child, 0)
-
-    assert os.waitstatus_to_exitcode(status) == 0

@@ -73,6 +73,11 @@ def test_groups_are_closed_too() -> None:
     assert service.calls == [f"POST {CHAT}/groups/{name}/:closeConnections?v&reason=bye" for name in "gh"]
 
 
+def test_an_invocation_without_an_id_awaits_no_stream() -> None:
+    with pytest.raises(InvalidName, match="stream=True"):
+        RecordedService().hub().client("c").stream(None)
+
+
 def test_streams_are_fed_and_ended() -> None:
     service = RecordedService()
     stream = service.hub().client("c").stream("s/1")

@@ -4,16 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.client_process import Client, ClientProcess, missing_python_clients
+from tests.client_process import Client, ClientProcess
 from tests.serverless import CALLS, ServerlessSite, serverless_site
-
-
-@pytest.fixture(scope="module", params=["pysignalr", "signalrcore"])
-def clients(request: pytest.FixtureRequest) -> Iterator[ClientProcess]:
-    if missing := missing_python_clients():
-        pytest.skip(f"the tests of hub methods with the Python clients: {missing}")
-    with ClientProcess.python(request.param) as process:
-        yield process
 
 
 @pytest.fixture(scope="module")

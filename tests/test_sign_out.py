@@ -1,6 +1,8 @@
 """Signing out of the app, with Flask-Login, ends what the user left open; it never fails because of that."""
 
 import logging
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -13,7 +15,7 @@ from flask_signalr import BearerAuth, CookieAuth, SignalR, by_email
 from flask_signalr.app_state import AppState
 from flask_signalr.errors import InvalidName, ServiceError
 from flask_signalr.rest.exchange import ServiceRequest, ServiceResponse
-from tests.apps import create_app
+from tests.apps import CONNECTION_STRING, create_app
 from tests.signing import SECRET
 
 
@@ -192,6 +194,35 @@ def test_it_can_be_switched_off() -> None:
     signed_out(app)
 
     assert wire.requests == []
+
+
+@pytest.mark.parametrize(
+    ("setting", "outcome"),
+    [
+        ("True", "MissingExtra serverless SIGNALR_CLOSE_ON_SIGN_OUT needs an optional dependency: "),
+        ("'true'", "MissingExtra serverless SIGNALR_CLOSE_ON_SIGN_OUT needs an optional dependency: "),
+        ("False", "started"),
+        ("None", "started"),
+    ],
+)
+def test_closing_that_is_demanded_and_cannot_be_done_stops_the_start(setting: str, outcome: str) -> None:
+    """Else people would sign out for weeks and stay connected; the default is to close where that can be done."""
+    program = (
+        "import sys; sys.modules['urllib3'] = None\n"
+        "from flask import Flask\n"
+        "from flask_signalr import CookieAuth, MissingExtra, SignalR\n"
+        "app = Flask('app')\n"
+        f"app.config.update(SIGNALR_CONNECTION_STRING={CONNECTION_STRING!r}, SIGNALR_CLOSE_ON_SIGN_OUT={setting})\n"
+        "try:\n"
+        "    SignalR(auth=[CookieAuth()]).init_app(app)\n"
+        "except MissingExtra as exc: print('MissingExtra', exc.extra, exc)\n"
+        "else: print('started')"
+    )
+
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+
+    assert run.stdout.startswith(outcome)
+    assert ("pip install 'flask-signalr[serverless]'" in run.stdout) == (outcome != "started")
 
 
 def raise_value_error(principal: object) -> Any:

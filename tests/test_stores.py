@@ -188,6 +188,41 @@ def test_a_late_event_brings_no_removed_connection_back(timed: StoreInTime) -> N
     assert confirm(timed.store, "1")
 
 
+def test_a_removal_is_told_as_long_as_it_is_remembered(timed: StoreInTime) -> None:
+    timed.store.remove("chat", "1", 60)
+    timed.store.remove("chat", "2", 0)
+    confirm(timed.store, "3")
+
+    at_once = [timed.store.is_removed("chat", each) for each in ("1", "2", "3")]
+    timed.let_pass(59)
+    timed.store.remove("chat", "4", 60)
+    before = [timed.store.is_removed("chat", each) for each in ("1", "4")]
+    timed.let_pass(1)
+
+    assert at_once == [True, False, False]
+    assert before == [True, True]
+    assert [timed.store.is_removed("chat", each) for each in ("1", "4")] == [False, True]
+    assert not timed.store.is_removed("news", "4")
+
+
+def test_a_removal_that_is_told_again_is_remembered_from_then_on(timed: StoreInTime) -> None:
+    timed.store.remove("chat", "1", 60)
+    timed.let_pass(30)
+    timed.store.remove("chat", "1", 60)
+    timed.let_pass(30)
+
+    assert timed.store.is_removed("chat", "1")
+
+
+def test_hostile_ids_of_connections_are_kept_apart(store: Store) -> None:
+    """Attack: a connection id that ends somebody else's connection."""
+    for number, connection_id in enumerate(HOSTILE):
+        assert not store.is_removed("chat", connection_id), HOSTILE[:number]
+        store.remove("chat", connection_id, 60)
+
+    assert all(store.is_removed("chat", connection_id) for connection_id in HOSTILE)
+
+
 def test_a_removal_of_another_hub_does_not_count(store: Store) -> None:
     store.remove("news", "1", 60)
 

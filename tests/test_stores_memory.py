@@ -39,15 +39,60 @@ def test_beyond_the_most_connections_the_one_unconfirmed_for_the_longest_is_forg
     assert store.users("chat") == {"bob", "eve"}
 
 
-def test_a_full_store_still_forgets_a_connection_that_is_gone() -> None:
+def test_keys_of_one_purpose_leave_room_for_those_of_others() -> None:
+    """Denial of service: who calls without end fills the replay window, and nobody could connect any more."""
+    store = MemoryStore(Clock(), max_claims=1)
+    store.claim("calls:1", 60)
+
+    with pytest.raises(StoreUnavailable, match="'calls'"):
+        store.claim("calls:2", 60)
+
+    assert store.claim("connects:1", 60)
+
+
+def test_a_store_that_is_full_of_claims_still_takes_removals() -> None:
+    """Or a late event would bring the connection back."""
     store = MemoryStore(Clock(), max_claims=1)
     store.claim("first", 60)
     store.confirm("chat", Connection("1", "ada"), 100, 1000)
 
-    with pytest.raises(StoreUnavailable):
-        store.remove("chat", "1", 60)
+    store.remove("chat", "1", 60)
 
     assert store.count("chat") == 0
+    assert not store.confirm("chat", Connection("1", "ada"), 101, 1000)
+
+
+def test_removals_leave_room_for_claims() -> None:
+    store = MemoryStore(Clock(), max_claims=1)
+
+    for number in range(10):
+        store.remove("chat", str(number), 60)
+
+    assert store.claim("first", 60)
+
+
+def test_beyond_the_most_removals_of_a_hub_its_oldest_is_forgotten() -> None:
+    store = MemoryStore(Clock(), max_removals=2)
+    store.remove("news", "first", 60)
+
+    for connection_id in ("first", "second", "first", "third"):  # told again, it is the newest
+        store.remove("chat", connection_id, 60)
+
+    assert [store.is_removed("chat", each) for each in ("first", "second", "third")] == [True, False, True]
+    assert store.is_removed("news", "first")
+
+
+def test_removals_that_have_expired_take_no_room() -> None:
+    clock = Clock()
+    store = MemoryStore(clock, max_removals=2)
+    store.remove("chat", "old", 60)
+    clock.now += 30
+    store.remove("chat", "newer", 60)
+
+    clock.now += 30
+    store.remove("chat", "new", 60)
+
+    assert [store.is_removed("chat", each) for each in ("old", "newer", "new")] == [False, True, True]
 
 
 def test_a_store_shows_nothing_of_what_it_holds() -> None:

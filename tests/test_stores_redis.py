@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import urlencode
 from uuid import uuid4
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from flask_signalr.errors import StoreUnavailable
 from flask_signalr.stores.redis import PAUSE, RedisStore
 from flask_signalr.stores.store import Connection
+from flask_signalr.stores.store_url import store_from_url
 from tests.emulated import Clock
 from tests.redis_server import PASSWORD, QUOTED_PASSWORD, RedisServer
 
@@ -172,4 +174,55 @@ def test_a_command_that_redis_refuses_is_told_by_its_code_alone(own_redis: Redis
 
     with pytest.raises(StoreUnavailable, match=r"refuses a command: [A-Z]+$"):
         store.count("chat")
+    store.close()
+
+
+# TLS.
+
+
+def over_tls(server: RedisServer, host: str = "localhost", **options: object) -> str:
+    return f"rediss://:{QUOTED_PASSWORD}@{host}:{server.tls_port}/0?{urlencode(options)}"
+
+
+def test_over_tls_a_store_is_the_same(tls_redis: RedisServer) -> None:
+    store = store_from_url(over_tls(tls_redis, ssl_ca_certs=tls_redis.ca_certificates), uuid4().hex)
+
+    assert [store.claim("one", 60), store.claim("one", 60)] == [True, False]
+    assert store.confirm("chat", ADA, 100, 1000)
+    assert store.users("chat") == {"ada"}
+    assert isinstance(store, RedisStore)
+    store.close()
+
+
+@pytest.mark.parametrize(
+    ("host", "knows_the_authority", "fault"),
+    [("localhost", False, "self-signed certificate"), ("127.0.0.1", True, "not valid for '127.0.0.1'")],
+    ids=["of an unknown authority", "of another host"],
+)
+def test_man_in_the_middle_a_certificate_of_somebody_else_is_not_accepted(
+    tls_redis: RedisServer, host: str, knows_the_authority: bool, fault: str
+) -> None:
+    """Attack: whoever answers in the place of the Redis would learn the password, and tell who is online."""
+    options = {"ssl_ca_certs": tls_redis.ca_certificates} if knows_the_authority else {}
+    store = RedisStore(over_tls(tls_redis, host, **options))
+
+    with pytest.raises(StoreUnavailable, match=f"certificate that is not accepted: .*{fault}") as refusal:
+        store.claim("one", 60)
+
+    assert secretless(refusal.value)
+    store.close()
+
+
+def test_a_certificate_goes_unchecked_only_if_the_url_says_so(tls_redis: RedisServer) -> None:
+    store = RedisStore(over_tls(tls_redis, "127.0.0.1", ssl_cert_reqs="none"), uuid4().hex)
+
+    assert store.claim("one", 60)
+    store.close()
+
+
+def test_without_tls_nothing_is_told_to_a_server_that_speaks_it(tls_redis: RedisServer) -> None:
+    store = RedisStore(over_tls(tls_redis).replace("rediss://", "redis://"))
+
+    with pytest.raises(StoreUnavailable, match="cannot be reached"):
+        store.claim("one", 60)
     store.close()

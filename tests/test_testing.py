@@ -4,30 +4,17 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from flask import Blueprint, Flask, Request, Response, request, session
+from flask import Blueprint, Flask, Response, request, session
 
-from flask_signalr import AuthScheme, CookieAuth, Principal, SignalR, everything
+from flask_signalr import CookieAuth, SignalR, everything
 from flask_signalr.errors import (
     AccessTokenRefused,
-    AuthenticationFailed,
     ConfigurationError,
     NegotiationRefused,
     ProtocolError,
 )
 from flask_signalr.testing import FakeService
-
-KEY = "an-access-key-that-only-tests-use-0123456789-0123456789-0123456789="
-CONNECTION_STRING = f"Endpoint=https://chat.service.example;AccessKey={KEY};Version=1.0;"
-
-
-class NameAuth(AuthScheme):
-    """Believes the header X-User."""
-
-    def authenticate(self, request: Request) -> Principal | None:
-        name = request.headers.get("X-User")
-        if name == "nobody":
-            raise AuthenticationFailed("nobody is not allowed")
-        return Principal(name, {"role": ["staff", "admin"]}) if name else None
+from tests.apps import CONNECTION_STRING, NameAuth, named
 
 
 def create_app(mount: Mapping[str, Any] | None = None, outer: Blueprint | None = None, **config: Any) -> Flask:
@@ -44,17 +31,13 @@ def create_app(mount: Mapping[str, Any] | None = None, outer: Blueprint | None =
     return app
 
 
-def as_user(name: str) -> Mapping[str, str]:
-    return {"X-User": name}
-
-
 @pytest.fixture
 def service() -> FakeService:
     return FakeService(create_app())
 
 
 def test_a_connection_is_the_user_that_the_app_signed_in(service: FakeService) -> None:
-    ada = service.connect("chat", headers=as_user("ada"))
+    ada = service.connect("chat", headers=named("ada", "staff", "admin"))
 
     assert ada.user_id == "ada"
     assert ada.claims["role"] == ["staff", "admin"]
@@ -63,8 +46,8 @@ def test_a_connection_is_the_user_that_the_app_signed_in(service: FakeService) -
 
 
 def test_a_message_to_all_reaches_every_connection_of_the_hub(service: FakeService) -> None:
-    ada, bob = (service.connect("chat", headers=as_user(name)) for name in ("ada", "bob"))
-    elsewhere = service.connect("news", headers=as_user("ada"))
+    ada, bob = (service.connect("chat", headers=named(name)) for name in ("ada", "bob"))
+    elsewhere = service.connect("news", headers=named("ada"))
 
     service.send_to_all("chat", "newMessage", "ada", {"text": "hello"})
 
@@ -73,8 +56,8 @@ def test_a_message_to_all_reaches_every_connection_of_the_hub(service: FakeServi
 
 
 def test_a_message_to_a_user_reaches_that_users_connections(service: FakeService) -> None:
-    phone, laptop = (service.connect("chat", headers=as_user("ada")) for _ in range(2))
-    bob = service.connect("chat", headers=as_user("bob"))
+    phone, laptop = (service.connect("chat", headers=named("ada")) for _ in range(2))
+    bob = service.connect("chat", headers=named("bob"))
 
     service.send_to_user("chat", "ada", "first")
     service.send_to_user("chat", "ada", "second", 2)
@@ -85,7 +68,7 @@ def test_a_message_to_a_user_reaches_that_users_connections(service: FakeService
 
 
 def test_a_message_to_a_group_reaches_its_members(service: FakeService) -> None:
-    ada, bob = (service.connect("chat", headers=as_user(name)) for name in ("ada", "bob"))
+    ada, bob = (service.connect("chat", headers=named(name)) for name in ("ada", "bob"))
 
     service.add_to_group("chat", "lobby", ada)
     service.send_to_group("chat", "lobby", "welcome")
@@ -95,14 +78,14 @@ def test_a_message_to_a_group_reaches_its_members(service: FakeService) -> None:
 
 
 def test_a_connection_of_another_hub_cannot_join(service: FakeService) -> None:
-    ada = service.connect("news", headers=as_user("ada"))
+    ada = service.connect("news", headers=named("ada"))
 
     with pytest.raises(ValueError, match="is not in hub 'chat'"):
         service.add_to_group("chat", "lobby", ada)
 
 
 def test_a_connection_that_left_hears_nothing(service: FakeService) -> None:
-    ada = service.connect("chat", headers=as_user("ada"))
+    ada = service.connect("chat", headers=named("ada"))
 
     ada.close()
     service.send_to_all("chat", "x")
@@ -112,7 +95,7 @@ def test_a_connection_that_left_hears_nothing(service: FakeService) -> None:
 
 def test_a_test_may_send_any_amount(service: FakeService) -> None:
     """What is received is taken at once, so the bound of a real client's outbox is never met."""
-    ada = service.connect("chat", headers=as_user("ada"))
+    ada = service.connect("chat", headers=named("ada"))
 
     for _ in range(5):
         service.send_to_all("chat", "x", "x" * 1_000_000)
@@ -121,7 +104,7 @@ def test_a_test_may_send_any_amount(service: FakeService) -> None:
 
 
 def test_what_no_client_could_read_fails_in_the_test_too(service: FakeService) -> None:
-    service.connect("chat", headers=as_user("ada"))
+    service.connect("chat", headers=named("ada"))
 
     with pytest.raises(ProtocolError):
         service.send_to_all("chat", "x", 2**70)
@@ -162,7 +145,7 @@ def test_an_answer_that_is_no_negotiation_is_shown() -> None:
     service = answered_with(Response("Not Found", 404))
 
     with pytest.raises(NegotiationRefused, match=r"404: this is no negotiation: .*Not Found"):
-        service.connect("chat", headers=as_user("ada"))
+        service.connect("chat", headers=named("ada"))
 
 
 @pytest.mark.parametrize(
@@ -196,7 +179,7 @@ def test_a_token_that_has_expired_is_noticed() -> None:
     service = FakeService(create_app(), clock=lambda: 10_000_000_000)
 
     with pytest.raises(AccessTokenRefused, match="expired"):
-        service.connect("chat", headers=as_user("ada"))
+        service.connect("chat", headers=named("ada"))
 
 
 @pytest.mark.parametrize(
@@ -218,7 +201,7 @@ def test_clients_find_the_hubs_where_the_app_mounts_them(app: Flask, url: str) -
     asked: list[str] = []
     app.before_request(lambda: asked.append(request.base_url))
 
-    ada = FakeService(app).connect("chat", headers=as_user("ada"))
+    ada = FakeService(app).connect("chat", headers=named("ada"))
 
     assert ada.user_id == "ada"
     assert asked == [url, url.replace("negotiate", "upstream/connections/connected")]
@@ -234,7 +217,7 @@ def test_an_application_name_and_a_client_endpoint_are_followed() -> None:
     app = create_app(SIGNALR_CONNECTION_STRING=connection_string, SIGNALR_APPLICATION_NAME="Shop")
     service = FakeService(app)
 
-    ada = service.connect("chat", headers=as_user("ada"))
+    ada = service.connect("chat", headers=named("ada"))
     service.send_to_user("chat", "ada", "x")
 
     assert ada.claims["aud"] == "https://chat.service.example/client/?hub=shop_chat"

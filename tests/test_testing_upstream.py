@@ -6,37 +6,25 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from flask import Flask, Request
+from flask import Flask
 
 from flask_signalr import (
-    AuthScheme,
     ClientInvocationFailed,
     ConfigurationError,
     Hub,
     HubException,
     Invocation,
     Policy,
-    Principal,
     SignalR,
     by_email,
     everything,
     require_role,
 )
 from flask_signalr.errors import ConnectRefused, InvocationFailed
+from flask_signalr.method_names import LONGEST_NAME
 from flask_signalr.testing import FakeService
-
-KEY = "an-access-key-that-only-tests-use-0123456789-0123456789-0123456789="
-CONNECTION_STRING = f"Endpoint=https://chat.service.example;AccessKey={KEY};Version=1.0;"
-
-
-class NameAuth(AuthScheme):
-    """Believes the headers X-User and X-Role."""
-
-    def authenticate(self, request: Request) -> Principal | None:
-        name = request.headers.get("X-User")
-        if name is None:
-            return None
-        return Principal(name, {"role": [request.headers["X-Role"]], "email": f"{name}@example.org"})
+from tests.apps import CONNECTION_STRING, NameAuth, named
+from tests.upstream_calls import call
 
 
 def create_app(mount: Mapping[str, Any] | None = None, **config: Any) -> tuple[Flask, Hub]:
@@ -49,10 +37,6 @@ def create_app(mount: Mapping[str, Any] | None = None, **config: Any) -> tuple[F
     return app, chat
 
 
-def bearer(name: str, role: str = "staff") -> Mapping[str, str]:
-    return {"X-User": name, "X-Role": role}
-
-
 def test_everyone_hears_ada() -> None:
     app, chat = create_app()
 
@@ -62,8 +46,8 @@ def test_everyone_hears_ada() -> None:
         return len(text)
 
     service = FakeService(app)
-    ada = service.connect("chat", headers=bearer("ada"))
-    bob = service.connect("chat", headers=bearer("bob"))
+    ada = service.connect("chat", headers=named("ada"))
+    bob = service.connect("chat", headers=named("bob"))
 
     length = ada.invoke("sendMessage", "hello")
 
@@ -81,7 +65,7 @@ def test_a_refusal_is_an_error_with_the_text_that_clients_read() -> None:
     @chat.method("clear", policy=Policy(require_role("moderator")))
     def clear(invocation: Invocation) -> None: ...
 
-    ada = FakeService(app).connect("chat", headers=bearer("ada"))
+    ada = FakeService(app).connect("chat", headers=named("ada"))
 
     with pytest.raises(InvocationFailed, match="a message needs text"):
         ada.invoke("say")
@@ -97,7 +81,38 @@ def test_a_method_without_a_result_gives_none() -> None:
     @chat.method("nothing")
     def nothing(invocation: Invocation) -> None: ...
 
-    assert FakeService(app).connect("chat", headers=bearer("ada")).invoke("nothing") is None
+    assert FakeService(app).connect("chat", headers=named("ada")).invoke("nothing") is None
+
+
+@pytest.mark.parametrize("name", ["...", "./a", "a/", "日本", "🎉" * LONGEST_NAME, "a\\b"], ids=ascii)
+def test_every_name_that_a_method_may_have_is_called(name: str) -> None:
+    app, chat = create_app()
+    chat.method(name)(lambda invocation: invocation.target)
+
+    assert FakeService(app).connect("chat", headers=named("ada")).invoke(name) == name
+
+
+def test_a_method_streams_its_items() -> None:
+    app, chat = create_app()
+
+    @chat.method("count", stream=True)
+    def count(invocation: Invocation, numbers: int) -> None:
+        stream = chat.clients.client(invocation.connection_id).stream(str(invocation.invocation_id))
+        for number in range(numbers):
+            stream.send(number)
+        stream.complete("that is too many" if numbers > 3 else None)
+
+    chat.method("add")(lambda invocation: 1)
+    ada = FakeService(app).connect("chat", headers=named("ada"))
+
+    assert [ada.stream("count", 3), ada.stream("count", 0)] == [[0, 1, 2], []]
+    with pytest.raises(InvocationFailed, match=r"^that is too many$"):
+        ada.stream("count", 4)
+    with pytest.raises(InvocationFailed, match="non-streaming 'add'"):
+        ada.stream("add")
+    with pytest.raises(InvocationFailed, match="streaming 'count'"):
+        ada.invoke("count", 3)
+    assert ada.invoke("add") == 1
 
 
 def test_comings_and_goings_are_told_once_and_in_order() -> None:
@@ -119,7 +134,7 @@ def test_comings_and_goings_are_told_once_and_in_order() -> None:
         told.append((text, invocation.user_id))
 
     service = FakeService(app)
-    ada, bob = (service.connect("chat", headers=bearer(name)) for name in ("ada", "bob"))
+    ada, bob = (service.connect("chat", headers=named(name)) for name in ("ada", "bob"))
 
     ada.send("say", "hello")
     ada.close()
@@ -141,8 +156,28 @@ def test_a_connection_that_the_app_refuses_raises() -> None:
     def joined(invocation: Invocation) -> None:
         raise HubException("full")
 
-    with pytest.raises(ConnectRefused, match="The app refused the connection"):
-        FakeService(app).connect("chat", headers=bearer("ada"))
+    with pytest.raises(ConnectRefused, match="full"):
+        FakeService(app).connect("chat", headers=named("ada"))
+
+
+def test_a_refused_client_whose_connection_lives_on_calls_nothing() -> None:
+    """Attack: the service does not heed the refusal, nor the call that closes, and hands on what the client calls."""
+    app, chat = create_app()
+    ran: list[Invocation] = []
+
+    @chat.on_connected
+    def joined(invocation: Invocation) -> None:
+        ran.append(invocation)
+        raise HubException("full")
+
+    chat.method("clear")(ran.append)
+    with pytest.raises(ConnectRefused):
+        FakeService(app).connect("chat", headers=named("ada"))
+
+    answer = call(app, "clear", connection_id=ran[0].connection_id)
+
+    assert answer.status_code == 403
+    assert len(ran) == 1
 
 
 def test_the_app_may_close_a_connection_from_within_its_own_call() -> None:
@@ -159,7 +194,7 @@ def test_the_app_may_close_a_connection_from_within_its_own_call() -> None:
     def left(invocation: Invocation, error: str | None) -> None:
         told.append(f"gone: {error}")
 
-    ada = FakeService(app).connect("chat", headers=bearer("ada"))
+    ada = FakeService(app).connect("chat", headers=named("ada"))
 
     with pytest.raises(InvocationFailed, match="bye"):
         ada.invoke("leave")
@@ -179,7 +214,7 @@ def test_a_hub_method_may_send_from_many_threads_at_once() -> None:
         with ThreadPoolExecutor(8) as pool:
             return len(list(pool.map(lambda n: clients.all.send("n", n), range(50))))
 
-    ada = FakeService(app).connect("chat", headers=bearer("ada"))
+    ada = FakeService(app).connect("chat", headers=named("ada"))
 
     assert ada.invoke("fan") == 50
     assert sorted(ada.received) == [("n", n) for n in range(50)]
@@ -195,7 +230,7 @@ def test_clients_may_call_from_many_threads_at_once() -> None:
         return invocation.user_id
 
     service = FakeService(app)
-    clients = [service.connect("chat", headers=bearer(name)) for name in ("ada", "bob", "cleo", "dan")]
+    clients = [service.connect("chat", headers=named(name)) for name in ("ada", "bob", "cleo", "dan")]
 
     with ThreadPoolExecutor(4) as pool:
         results = list(pool.map(lambda client: client.invoke("meet"), clients))
@@ -211,7 +246,7 @@ def test_the_app_asks_a_client_for_a_result() -> None:
         return chat.clients.client(connection_id).invoke(question, 2)
 
     service = FakeService(app)
-    ada, bob = (service.connect("chat", headers=bearer(name)) for name in ("ada", "bob"))
+    ada, bob = (service.connect("chat", headers=named(name)) for name in ("ada", "bob"))
     bob.on("double", lambda number: 2 * number)
 
     assert ada.invoke("ask", bob.connection_id, "double") == 4
@@ -229,7 +264,7 @@ def test_an_applications_name_is_no_obstacle(application: str | None) -> None:
     def echo(invocation: Invocation, text: str) -> str:
         return text
 
-    assert FakeService(app).connect("chat", headers=bearer("ada")).invoke("echo/é %2F", "x") == "x"
+    assert FakeService(app).connect("chat", headers=named("ada")).invoke("echo/é %2F", "x") == "x"
 
 
 def test_claims_arrive_as_they_were() -> None:
@@ -239,7 +274,7 @@ def test_claims_arrive_as_they_were() -> None:
     def roles(invocation: Invocation) -> list[str]:
         return list(map(str, invocation.claims.all("role")))
 
-    assert FakeService(app).connect("chat", headers=bearer("ada", "staff, role: admin")).invoke("roles") == [
+    assert FakeService(app).connect("chat", headers=named("ada", "staff, role: admin")).invoke("roles") == [
         "staff, role: admin"
     ]
 
@@ -259,7 +294,7 @@ def test_an_app_that_is_mounted_below_a_tenant_is_tested_as_one_tenants() -> Non
 
     service = FakeService(app, url_values={"tenant": "acme"})
 
-    assert service.connect("chat", headers=bearer("ada")).invoke("echo", "x") == "x"
+    assert service.connect("chat", headers=named("ada")).invoke("echo", "x") == "x"
     assert seen == ["acme", "acme", "acme"]
 
 
@@ -272,7 +307,7 @@ def test_a_tenant_without_a_value_is_told_so() -> None:
 
 def test_a_closed_connection_cannot_call() -> None:
     app, _ = create_app()
-    ada = FakeService(app).connect("chat", headers=bearer("ada"))
+    ada = FakeService(app).connect("chat", headers=named("ada"))
 
     ada.close()
 

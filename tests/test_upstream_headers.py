@@ -1,5 +1,6 @@
 """The headers of upstream requests, as WSGI hands them over, and the client's query among them."""
 
+import weakref
 from typing import Any
 
 import pytest
@@ -109,9 +110,26 @@ def test_handlers_see_no_token_and_no_secret_id(name: str) -> None:
     assert list(client_query(f"?{name}=secret&room=1").items()) == [("room", "1")]
 
 
-def test_a_query_that_is_not_utf_8_is_refused() -> None:
+def test_a_token_in_the_query_is_not_kept_in_memory() -> None:
+    """What a process remembers of connections would otherwise hold tokens that are still good."""
+
+    class Query(str):
+        """A text whose end can be seen."""
+
+    query = Query("?access_token=eyJ&room=1")
+    ended = weakref.ref(query)
+
+    kept = client_query(query)
+    del query
+
+    assert ended() is None
+    assert list(kept.items()) == [("room", "1")]
+
+
+@pytest.mark.parametrize("query", ["?a=%FF", "?%FF=a", "?access_token=%FF"])
+def test_a_query_that_is_not_utf_8_is_refused(query: str) -> None:
     with pytest.raises(BadRequest, match="not UTF-8"):
-        client_query("?a=%FF")
+        client_query(query)
 
 
 def test_a_query_of_endless_parameters_is_refused() -> None:

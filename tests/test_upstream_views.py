@@ -7,6 +7,7 @@ import logging
 import re
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 import pytest
@@ -24,14 +25,17 @@ from flask_signalr import (
     Invocation,
     Policy,
     ServiceEndpoint,
+    ServiceResponse,
     SignalR,
     only,
     require_role,
 )
+from flask_signalr.app_services import CLOSE_TIMEOUT
 from flask_signalr.app_state import AppState
 from flask_signalr.config import Settings
 from flask_signalr.upstream_settings import NO_UPSTREAM_KEYS
 from tests.apps import ACCESS_KEY, CONNECTION_STRING, body, create_app, negotiate, service_claims
+from tests.recorded_service import ABSENT, BROKEN, DONE, RecordedService
 from tests.upstream_calls import CONNECTION_ID, call, completion, connect, disconnect, headers_of, post, signed
 
 OTHER_KEY = "the-other-access-key-of-the-same-service-0123456789="
@@ -93,6 +97,23 @@ def test_a_method_of_any_name_is_called(target: str) -> None:
 
     assert completion(call(site.app, target, 1, 2)) == {"type": 3, "invocationId": "1", "result": 3}
     assert site.ran[0].target == target
+
+
+@pytest.mark.parametrize("application", ["", "shop"])
+def test_a_hub_whose_name_has_commas_is_called_with_its_claims(application: str) -> None:
+    """Names of .NET's generic types have some, and the service prints the token's audience between the claims."""
+    signalr = SignalR()
+    hub = signalr.hub("Seats`2[Room,Row]")
+    hub.method("roles")(lambda invocation: list(invocation.claims.all("role")))
+    app = create_app(signalr, SIGNALR_APPLICATION_NAME=application)
+    at_service = f"{application}_seats`2[room,row]".removeprefix("_")
+    claims = f"asrs.s.uid: ada, role: staff, aud: http://localhost/client/?hub={at_service}, role: admin"
+    headers = headers_of("messages", "roles", hub=at_service, user_claims=claims)
+
+    invocation = {"type": 1, "invocationId": "1", "target": "roles", "arguments": []}
+    answer = post(app, f"/{at_service}/upstream/messages/roles", headers, invocation)
+
+    assert completion(answer)["result"] == ["staff", "admin"]
 
 
 def test_a_handler_sees_who_calls_and_no_token() -> None:
@@ -187,18 +208,131 @@ def test_presence_knows_who_came_and_went() -> None:
     ids=lambda value: type(value).__name__,
 )
 def test_a_client_that_a_handler_refuses_is_not_there(error: Exception, text: str) -> None:
-    site = Site()
+    site, _ = refusing_site()
 
     @site.chat.on_connected
     def refuse(invocation: Invocation) -> None:
         raise error
 
-    answer = connect(site.app)
+    answer = connect(site.app, user_id="bob")
 
     assert_refused(answer, 403, text)
     assert "secret" not in answer.text
     with site.app.app_context():
         assert site.chat.presence.users() == frozenset()
+
+
+def refusing_site(answer: ServiceResponse = DONE, **config: Any) -> tuple[Site, RecordedService]:
+    """Return an app whose handler refuses ada, and the service that it calls."""
+    site, service = Site(**config), RecordedService(lambda request: answer)
+    state: AppState = site.app.extensions["signalr"]
+    state.use_transport(service)
+
+    @site.chat.on_connected
+    def refuse(invocation: Invocation) -> None:
+        if invocation.user_id == "ada":
+            raise HubException("the room is full")
+
+    return site, service
+
+
+def test_a_refused_connection_that_the_service_keeps_open_calls_nothing() -> None:
+    """Attack: a banned client goes on, as a service that does not heed the 403 lets it."""
+    site, _ = refusing_site()
+    connect(site.app)
+    connect(site.app, connection_id="c2", user_id="bob")
+    site.ran.clear()
+
+    answers = [call(site.app, "add", 1, 2), call(site.app, "add", invocation_id=None), call(site.app, "nothing")]
+    of_another = call(site.app, "add", 1, 2, connection_id="c2", user_id="bob")
+
+    for answer in answers:
+        assert_refused(answer, 403, "refused when it connected")
+    assert completion(of_another)["result"] == 3
+    assert [each.user_id for each in site.ran] == ["bob"]
+    with site.app.app_context():
+        assert site.chat.presence.users() == {"bob"}
+
+
+def test_a_refused_connection_under_another_name_calls_nothing() -> None:
+    """Attack: the signature covers the connection id alone, so the refusal holds for it whoever it says it is."""
+    site, _ = refusing_site()
+    connect(site.app)
+
+    assert_refused(call(site.app, "add", user_id="bob", user_claims="role: admin"), 403, "refused when it connected")
+
+
+def test_a_refused_connection_is_closed_at_the_service_with_the_reason() -> None:
+    site, service = refusing_site(SIGNALR_APPLICATION_NAME="App")
+
+    connect(site.app, hub="app_chat")
+
+    (request,) = service.requests
+    assert request.method == "DELETE"
+    assert urlsplit(request.url).path == f"/api/hubs/chat/connections/{CONNECTION_ID}"
+    assert "application=app" in request.url
+    assert "reason=the%20room%20is%20full" in request.url
+    assert request.timeout <= CLOSE_TIMEOUT
+
+
+@pytest.mark.parametrize("answer", [BROKEN, ServiceResponse(401, {}), ABSENT], ids=lambda each: str(each.status))
+def test_a_refusal_holds_though_the_service_does_not_close(
+    answer: ServiceResponse, caplog: pytest.LogCaptureFixture
+) -> None:
+    site, _ = refusing_site(answer, SIGNALR_REST_RETRIES=0)
+
+    assert_refused(connect(site.app), 403, "the room is full")
+    assert_refused(call(site.app, "add"), 403, "refused when it connected")
+    assert ("stays open at the service" in caplog.text) == (answer is not ABSENT)  # one that is gone is closed
+
+
+def test_a_refused_connection_that_ends_is_none_to_those_who_never_saw_it_come() -> None:
+    """As in ASP.NET; whoever counts those who come would count one too few for ever."""
+    site, _ = refusing_site()
+    connect(site.app)
+    connect(site.app, connection_id="c2", user_id="bob")
+
+    answers = [disconnect(site.app), disconnect(site.app, connection_id="c2", user_id="bob")]
+
+    assert [answer.status_code for answer in answers] == [200, 200]
+    assert len(site.errors) == 1
+
+
+def test_calls_are_refused_while_nobody_knows_whether_their_connection_was(caplog: pytest.LogCaptureFixture) -> None:
+    """The store is down; a connection that ends is told all the same, as that lets nobody in."""
+    site, service = refusing_site(SIGNALR_STORE_URL="unix:///nowhere/there-is-no-such.sock")
+
+    answers = [connect(site.app), call(site.app, "add"), disconnect(site.app)]
+
+    assert [answer.status_code for answer in answers] == [403, 503, 200]
+    assert len(service.requests) == 1
+    assert [each.target for each in site.ran] == [None, None]
+    assert "a refused connection is not remembered" in caplog.text
+
+
+def test_a_hub_that_refuses_nobody_asks_no_store_about_it() -> None:
+    """A store that is down would refuse its calls, and one that is there would cost each of them a while."""
+    signalr = SignalR()
+    signalr.hub("chat", allow_anonymous=True).method("add")(lambda invocation: 1)
+    app = create_app(signalr, SIGNALR_STORE_URL="unix:///nowhere/there-is-no-such.sock")
+
+    assert completion(call(app, "add"))["result"] == 1
+    assert disconnect(app).status_code == 200
+
+
+def test_a_refusal_without_words_is_one_too() -> None:
+    site, service = refusing_site()
+
+    class Mute(AuthorizationDenied):
+        def __str__(self) -> str:
+            raise ValueError("no text")
+
+    @site.chat.on_connected
+    def refuse(invocation: Invocation) -> None:
+        raise Mute("")
+
+    assert_refused(connect(site.app, user_id="bob"), 403, "^Mute$")
+    assert "reason=Mute" in service.requests[0].url
 
 
 def test_async_handlers_run_as_async_views_do() -> None:

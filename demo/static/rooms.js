@@ -8,6 +8,7 @@ export class Rooms {
   constructor(invoke) {
     this.invoke = invoke;
     this.members = new Map(); // by the room's name
+    this.nowhere = at("send-room").elements.room.options[0]; // what stands there without a room
     onSubmit("join", async (form) => {
       await this.#join(form.elements.room.value.trim());
       form.elements.room.value = "";
@@ -58,7 +59,8 @@ export class Rooms {
   #draw() {
     const select = at("send-room").elements.room;
     const chosen = select.value;
-    select.replaceChildren(...[...this.members.keys()].map((room) => element("option", "", room)));
+    const options = [...this.members.keys()].map((room) => element("option", "", room));
+    select.replaceChildren(...(options.length ? options : [this.nowhere]));
     if (this.members.has(chosen)) select.value = chosen;
     at("rooms").replaceChildren(...[...this.members].map(([room, userIds]) => this.#item(room, userIds)));
   }

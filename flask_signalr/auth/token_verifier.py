@@ -39,7 +39,7 @@ class _StrictJWT(jwt.PyJWT):
         payload = decoded["payload"]
         try:
             claims = _PAYLOAD.decode(payload)
-            _UNIQUE_NAMES.decode(payload.decode())
+            _UNIQUE_NAMES.raw_decode(payload.decode().lstrip())  # what follows it has been read above
         except (ValueError, RecursionError) as exc:
             raise jwt.DecodeError("the payload is no JSON object") from exc
         return claims

@@ -11,7 +11,8 @@ from flask_signalr.emulator.settings import DEVELOPMENT_KEY, EmulatorSettings
 from flask_signalr.errors import MissingExtra
 
 if TYPE_CHECKING:
-    from flask_signalr.emulator.server import Emulator, RunningEmulator, running
+    from flask_signalr.emulator.server import RunningEmulator, running
+    from flask_signalr.emulator.threaded import Emulator
 
 __all__ = ["DEVELOPMENT_KEY", "Emulator", "EmulatorSettings", "RunningEmulator", "running"]
 
@@ -25,9 +26,9 @@ def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:
-        server = importlib.import_module("flask_signalr.emulator.server")
+        module = importlib.import_module(f"flask_signalr.emulator.{'threaded' if name == 'Emulator' else 'server'}")
     except ModuleNotFoundError as exc:
         if exc.name != "aiohttp":
             raise
         raise MissingExtra("the emulator", "emulator") from exc
-    return getattr(server, name)
+    return getattr(module, name)

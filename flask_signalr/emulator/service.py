@@ -17,7 +17,7 @@ from flask_signalr.emulator.settings import EmulatorSettings
 from flask_signalr.emulator.speaker import Speaker
 from flask_signalr.emulator.tokens import ClientIdentity
 from flask_signalr.emulator.upstream_queue import Upstream
-from flask_signalr.emulator.upstream_rules import UpstreamRule, UpstreamRules
+from flask_signalr.emulator.upstream_rules import UpstreamRules
 from flask_signalr.errors import ProtocolError
 from flask_signalr.hub_protocols import HUB_PROTOCOLS
 from flask_signalr.messages import (
@@ -60,7 +60,7 @@ class Service(Speaker):
         self.exchanged_keys = ExchangedKeys(settings.entra_key_lifetime)
         self.upstream = Upstream(self.access_keys, self._refuse, settings.upstream_limit)
         if settings.upstream is not None:
-            self.upstream.rules = UpstreamRules((UpstreamRule.to(settings.upstream),))
+            self.upstream.rules = UpstreamRules.to(settings.upstream)
 
     # What clients do
 

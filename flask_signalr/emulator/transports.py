@@ -6,25 +6,23 @@ dotnet/aspnetcore:src/SignalR/common/Http.Connections/src/Internal/HttpConnectio
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import Callable
 from contextlib import aclosing, suppress
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from flask_signalr.emulator.connections import ClientTransport, Connection, Phase
 from flask_signalr.emulator.names import client_hub_name
+from flask_signalr.emulator.outgoing import event, outgoing, write_frames
 from flask_signalr.emulator.requests import access_token, read_body, single
 from flask_signalr.emulator.service import Service
 from flask_signalr.emulator.settings import EmulatorSettings
 from flask_signalr.emulator.tokens import ClientIdentity, TokenCheck
 from flask_signalr.errors import BadRequest
-from flask_signalr.protocol import TransferFormat
 
 logger = logging.getLogger("flask_signalr.emulator")
 
 _NOT_STORED = {"Cache-Control": "no-cache, no-store", "Pragma": "no-cache", "Expires": "Thu, 01 Jan 1970 00:00:00 GMT"}
-
-
 _NO_GOODBYE = "The client broke the connection off without closing it."
 
 
@@ -127,7 +125,7 @@ class ClientEndpoint:
             timeout=self._settings.close_within, compress=False, max_msg_size=2 * self._settings.message_limit
         )
         await socket.prepare(request)
-        writer = asyncio.create_task(_write_frames(request, connection, socket))
+        writer = asyncio.create_task(write_frames(request, connection, socket))
         try:
             async for frame in socket:
                 if frame.type is WSMsgType.TEXT:
@@ -155,9 +153,9 @@ class ClientEndpoint:
         try:
             with suppress(ConnectionError):
                 await response.write(b":\r\n")
-                async with aclosing(_outgoing(request, connection)) as chunks:
+                async with aclosing(outgoing(request, connection)) as chunks:
                     async for chunk in chunks:
-                        await response.write(_event(chunk))
+                        await response.write(event(chunk))
                 await response.write_eof()
         finally:
             self._gone(connection)
@@ -193,40 +191,6 @@ class ClientEndpoint:
         logger.info("%s is gone", _shown(connection))
 
 
-async def _outgoing(request: web.Request, connection: Connection) -> AsyncGenerator[bytes, None]:
-    """Yield what is queued for a client, until its connection is over; break off when it is aborted.
-
-    The break must not wait for a write to end: a client that does not read would hold it up for ever.
-    """
-    news = asyncio.Event()
-
-    def listener() -> None:
-        news.set()
-        if connection.phase is Phase.ABORTED and request.transport is not None:
-            request.transport.abort()
-
-    connection.listen(listener)
-    try:
-        while not connection.is_over:
-            data = connection.take()
-            if data:
-                yield data
-            else:
-                news.clear()
-                await news.wait()
-    finally:
-        connection.stop_listening(listener, _now())
-
-
-async def _write_frames(request: web.Request, connection: Connection, socket: web.WebSocketResponse) -> None:
-    with suppress(ConnectionError):
-        async with aclosing(_outgoing(request, connection)) as chunks:
-            async for chunk in chunks:
-                is_binary = connection.protocol and connection.protocol.transfer_format is TransferFormat.BINARY
-                await socket.send_frame(chunk, WSMsgType.BINARY if is_binary else WSMsgType.TEXT)
-        await socket.close()
-
-
 def _broke_off(socket: web.WebSocketResponse) -> bool:
     """Tell whether a WebSocket ended without the closing handshake (RFC 6455, section 7.1.5)."""
     return socket.close_code in {None, WSCloseCode.ABNORMAL_CLOSURE}
@@ -251,11 +215,6 @@ def _negotiate_version(request: web.Request) -> int:
         case [value] if value.isascii() and value.isdecimal():
             return 0 if value.strip("0") == "" else 1
     raise BadRequest("The client requested a non-integer protocol version.")
-
-
-def _event(payload: bytes) -> bytes:
-    """Return a server-sent event: each line of the payload on a line of its own."""
-    return b"".join(b"data: %b\r\n" % line for line in payload.splitlines()) + b"\r\n"
 
 
 def _no_connection() -> web.HTTPNotFound:

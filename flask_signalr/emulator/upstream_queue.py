@@ -157,8 +157,7 @@ class Upstream:
             return
         event, queue.under_way = queue.under_way, None
         if not (isinstance(reply, UpstreamAnswer) and reply.is_good):
-            shown = f"status {reply.status}" if isinstance(reply, UpstreamAnswer) else reply.reason
-            logger.warning("the upstream did not accept %s of %s: %s", call.event, queue.connection.id, shown)
+            logger.warning("the upstream did not accept %s of %s: %s", call.event, queue.connection.id, _shown(reply))
             if event.name == "connected" and event.category == "connections":
                 self._turn_away(queue, now)
                 return
@@ -205,3 +204,11 @@ class Upstream:
 
 def _cannot_post(call: UpstreamCall) -> None:
     raise NotImplementedError("nobody makes the calls of this service")
+
+
+def _shown(reply: UpstreamReply) -> str:
+    if not isinstance(reply, UpstreamAnswer):
+        return reply.reason
+    is_redirect = 300 <= reply.status < 400
+    hint = ": does a before_request function of the app demand a sign-in of the service?" if is_redirect else ""
+    return f"status {reply.status}{hint}"

@@ -86,6 +86,11 @@ class UpstreamRules:
 
     rules: tuple[UpstreamRule, ...] = ()
 
+    @classmethod
+    def to(cls, url: str) -> "UpstreamRules":
+        """Return the one rule by which every event goes to an app; see `UpstreamRule.to`."""
+        return cls((UpstreamRule.to(url),))
+
     def url(self, hub: str, category: str, event: str) -> str | None:
         """Return where an event goes, ``None`` if no rule fits."""
         for rule in self.rules:

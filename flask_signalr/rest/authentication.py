@@ -13,7 +13,7 @@ from flask_signalr.claims import ClaimValue, short_name
 from flask_signalr.endpoints import ServiceEndpoint
 from flask_signalr.errors import ServiceError
 from flask_signalr.refresh import RefreshRefused
-from flask_signalr.rest.caller import HubCaller, side_by_side
+from flask_signalr.rest.caller import HubCaller, Outcome
 from flask_signalr.rest.calls import API_VERSION, Call, json_body
 from flask_signalr.rest.endpoint_client import EndpointClient
 from flask_signalr.rest.exchange import ServiceResponse
@@ -104,8 +104,7 @@ class LiveConnection:
         body = json_body({"connectionToken": self.token, **more})
         call = Call("POST", path, _SUBJECT, body=body)
         caller = _in_version(self.caller)
-        outcomes = side_by_side(lambda endpoint: caller.answer(endpoint, call), caller.endpoints)
-        return _owner(caller.endpoints, outcomes)
+        return _owner(caller.endpoints, caller.ask_each(call))
 
     def _owned(self, endpoint: EndpointClient, response: ServiceResponse) -> RenewedConnection:
         """Return the connection that an answer tells of, if it is the user's own: an answer is not just believed."""
@@ -121,9 +120,7 @@ class LiveConnection:
         return RenewedConnection(endpoint.endpoint, pairs)
 
 
-def _owner(
-    endpoints: Sequence[EndpointClient], outcomes: Sequence[ServiceResponse | ServiceError | None]
-) -> tuple[EndpointClient, ServiceResponse]:
+def _owner(endpoints: Sequence[EndpointClient], outcomes: Sequence[Outcome]) -> tuple[EndpointClient, ServiceResponse]:
     """Return the one endpoint that has the connection.
 
     Raises:

@@ -1,41 +1,18 @@
 """Where calls go: to every service endpoint of an app, several at a time; and what comes of their answers."""
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TypeVar
 
 from flask_signalr.errors import ServiceError
 from flask_signalr.rest.calls import Call, HubAddress
 from flask_signalr.rest.endpoint_client import EndpointClient
 from flask_signalr.rest.exchange import ServiceResponse
-from flask_signalr.rest.per_process import PerProcess
+from flask_signalr.rest.fan_out import Task, fan_out
 from flask_signalr.service_errors import RecipientNotFound, ServiceCallsFailed
 
-CONCURRENT_CALLS = 8
-"""Calls of a fan-out that are under way at once, in a process."""
-
-_threads = PerProcess(lambda: ThreadPoolExecutor(CONCURRENT_CALLS, thread_name_prefix="flask-signalr"))
-
-A = TypeVar("A")
-R = TypeVar("R")
-
-
-def side_by_side(function: Callable[[A], R], arguments: Sequence[A]) -> list[R | ServiceError]:
-    """Return what a function returned for each argument, or the `ServiceError` that it raised; none stops another."""
-
-    def outcome(argument: A) -> R | ServiceError:
-        try:
-            return function(argument)
-        except ServiceError as exc:
-            return exc
-
-    if len(arguments) == 1:
-        return [outcome(arguments[0])]
-    return list(_threads().map(outcome, arguments))
-
-
-Outcomes = dict[str, ServiceResponse | ServiceError | None]
+Outcome = ServiceResponse | ServiceError | None
+"""What came of a call; ``None`` if what it names is not there."""
+Outcomes = dict[str, Outcome]
 """What came of several calls, by what each was about."""
 
 
@@ -48,7 +25,8 @@ class HubCaller:
     Attributes:
         endpoints: The service endpoints.
         address: The hub.
-        timeout: Seconds that one call may take, with its repetitions.
+        timeout: Seconds that a call may take, with its repetitions, at all endpoints together; several calls that are
+            made at once have this time together.
         tracing_id: The number that the service's logs know the messages by; ``None`` for none.
     """
 
@@ -57,27 +35,27 @@ class HubCaller:
     timeout: float
     tracing_id: int | None = None
 
-    def answer(self, endpoint: EndpointClient, call: Call) -> ServiceResponse | None:
+    def answer(self, endpoint: EndpointClient, call: Call, timeout: float | None = None) -> ServiceResponse | None:
         """Return one endpoint's answer; ``None`` if it says that what the call names is not there."""
-        return endpoint.answer(self.address, call, self.timeout, self.tracing_id)
+        return endpoint.answer(self.address, call, self.timeout if timeout is None else timeout, self.tracing_id)
 
     def run(self, *calls: Call) -> None:
         """Make the calls; what they name and is not there is no error.
 
         Raises:
             ServiceError: A call failed, if it was the only one.
-            ServiceCallsFailed: Some of several calls failed; the others were made.
+            ServiceCallsFailed: Some of several calls failed, or no time was left for them; the others were made.
         """
         self._answers(calls)
 
     def exists(self, call: Call) -> bool:
-        """Return whether any endpoint has what the call asks for.
+        """Return whether any endpoint has what the call asks for; the first that has it decides.
 
         Raises:
             ServiceError: None has it, and not all could be asked.
         """
-        outcomes = self._outcomes([call])
-        if any(isinstance(outcome, ServiceResponse) for outcome in outcomes.values()):
+        outcomes = self._outcomes([call], _is_answer)
+        if any(_is_answer(outcome) for outcome in outcomes.values()):
             return True
         _raise_failures(outcomes)
         return False
@@ -89,7 +67,7 @@ class HubCaller:
             RecipientNotFound: None has it.
             ServiceError: None has it, and not all could be asked; or the one that has it refused.
         """
-        outcomes = self._outcomes([call])
+        outcomes = self._outcomes([call], _is_answer)
         for outcome in outcomes.values():
             if isinstance(outcome, ServiceResponse):
                 return outcome
@@ -104,19 +82,40 @@ class HubCaller:
             status=404,
         )
 
+    def ask_each(self, call: Call) -> list[Outcome]:
+        """Return what came of a call at each endpoint, in the order of the endpoints."""
+        return list(fan_out([self._task(call, endpoint) for endpoint in self.endpoints], self.timeout).values())
+
     def _answers(self, calls: Sequence[Call]) -> None:
         if len(calls) == 1 and len(self.endpoints) == 1:
             self.answer(self.endpoints[0], calls[0])
         else:
             _raise_failures(self._outcomes(calls))
 
-    def _outcomes(self, calls: Sequence[Call]) -> Outcomes:
-        """Return what came of each call at each endpoint, by what it was about."""
-        places = [(call, endpoint) for call in dict.fromkeys(calls) for endpoint in self.endpoints]
-        outcomes = side_by_side(lambda place: self.answer(place[1], place[0]), places)
+    def _outcomes(
+        self, calls: Sequence[Call], is_enough: Callable[[Outcome], bool] = lambda outcome: False
+    ) -> Outcomes:
+        """Return what came of each call at each endpoint, by what it was about; no more once something is enough."""
         several = len(self.endpoints) > 1
-        names = [f"{call.subject} at {endpoint.name}" if several else call.subject for call, endpoint in places]
-        return dict(zip(names, outcomes, strict=True))
+        named = [
+            (f"{call.subject} at {endpoint.name}" if several else call.subject, self._task(call, endpoint))
+            for call in dict.fromkeys(calls)
+            for endpoint in self.endpoints
+        ]
+        outcomes = fan_out([task for _, task in named], self.timeout, is_enough)
+        return {named[place][0]: outcome for place, outcome in sorted(outcomes.items())}
+
+    def _task(self, call: Call, endpoint: EndpointClient) -> Task[ServiceResponse | None]:
+        path = f"/{self.address.path}{call.path}"
+        return Task(
+            endpoint.workers,
+            lambda timeout: self.answer(endpoint, call, timeout),
+            lambda: endpoint.unasked(call.method, path, self.timeout),
+        )
+
+
+def _is_answer(outcome: Outcome) -> bool:
+    return isinstance(outcome, ServiceResponse)
 
 
 def _raise_failures(outcomes: Outcomes) -> None:

@@ -1,14 +1,16 @@
 """The REST API of one or several service endpoints, with or without Flask."""
 
 from collections.abc import Iterable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from flask_signalr.endpoints import ServiceEndpoint
 from flask_signalr.errors import ConfigurationError, MissingExtra, ServiceError
-from flask_signalr.rest.caller import HubCaller, side_by_side
+from flask_signalr.rest.caller import HubCaller
 from flask_signalr.rest.calls import HubAddress, check_hub_name
 from flask_signalr.rest.endpoint_client import EndpointClient
 from flask_signalr.rest.exchange import Transport
+from flask_signalr.rest.fan_out import Task, fan_out
 from flask_signalr.rest.hub_clients import HubClients, check_timeout
 from flask_signalr.rest.token_cache import TokenCache, TokenSource
 from flask_signalr.service_errors import ServiceUnreachable
@@ -30,7 +32,8 @@ class ServiceClient:
         endpoints: The service endpoint, or several: then every call goes to all of them.
         application_name: The prefix that keeps the hubs of several apps at one service apart.
         transport: Carries the requests; ``None`` for connections of urllib3's.
-        timeout: Seconds that a call may take, with its repetitions.
+        timeout: Seconds that a call may take, with its repetitions, at all service endpoints and for all recipients
+            that it names.
         retries: How often a call is repeated at most; nothing that the service may have carried out is repeated,
             unless that does no harm. The transport's business when one is given.
         algorithm: ``HS256`` or ``HS512``.
@@ -108,11 +111,15 @@ class ServiceClient:
         Raises:
             ServiceError: An endpoint answers with something else, such as a refusal of the token.
         """
-        outcomes = side_by_side(lambda endpoint: endpoint.is_healthy(self._timeout), self._endpoints)
-        for outcome in outcomes:
+        tasks = [
+            Task(each.workers, each.is_healthy, partial(each.unasked, "HEAD", "/api/health", self._timeout))
+            for each in self._endpoints
+        ]
+        outcomes = fan_out(tasks, self._timeout)
+        for outcome in outcomes.values():
             if isinstance(outcome, ServiceError) and not isinstance(outcome, ServiceUnreachable):
                 raise outcome
-        return {each.name: outcome is True for each, outcome in zip(self._endpoints, outcomes, strict=True)}
+        return {each.name: outcomes[place] is True for place, each in enumerate(self._endpoints)}
 
     def __repr__(self) -> str:
         return f"ServiceClient({', '.join(each.name for each in self._endpoints)})"

@@ -5,7 +5,7 @@ from typing import Any, TypeVar, overload
 
 import msgspec
 
-from flask_signalr.errors import ServiceError
+from flask_signalr.errors import InvalidName, ServiceError
 from flask_signalr.rest.caller import HubCaller
 from flask_signalr.rest.calls import Call, closing, json_body, message, parameters, part
 
@@ -66,8 +66,14 @@ class Client:
         """Take the connection out of all groups. Raises `ServiceError`."""
         self.caller.run(_connection_call(self.connection_id, "DELETE", "/groups"))
 
-    def stream(self, stream_id: str) -> "ClientStream":
-        """Return a stream that the client asked for, by the id of its invocation."""
+    def stream(self, stream_id: str | None) -> "ClientStream":
+        """Return a stream that the client asked for, by the id of its invocation.
+
+        Raises:
+            InvalidName: There is no id: the client invoked without waiting for anything.
+        """
+        if stream_id is None:
+            raise InvalidName("an invocation without an id awaits no stream: a method with stream=True always has one")
         return ClientStream(self.caller, self.connection_id, stream_id)
 
 

@@ -8,9 +8,10 @@ from flask_signalr.entra.refreshed import NotFetched
 from flask_signalr.errors import ServiceError
 from flask_signalr.rest.calls import API_VERSION, Call, HubAddress
 from flask_signalr.rest.exchange import ServiceRequest, ServiceResponse, Transport
+from flask_signalr.rest.fan_out import new_workers
 from flask_signalr.rest.refusals import is_absent, refusal
 from flask_signalr.rest.token_cache import TokenSource
-from flask_signalr.service_errors import EntraTokenUnavailable
+from flask_signalr.service_errors import EntraTokenUnavailable, ServiceUnreachable
 
 _HEALTH = f"api/health?api-version={API_VERSION}"
 _NOBODY = f"api/hubs/health/connections/nobody?api-version={API_VERSION}"
@@ -30,11 +31,13 @@ class EndpointClient:
     Attributes:
         name: What an error calls the endpoint.
         endpoint: As given.
+        workers: The threads for calls to it that are made beside others.
     """
 
     def __init__(self, endpoint: ServiceEndpoint, transport: Transport, tokens: TokenSource) -> None:
         self.name = endpoint.name or endpoint.server_base_url
         self.endpoint = endpoint
+        self.workers = new_workers()
         self._transport = transport
         self._tokens = tokens
 
@@ -102,6 +105,16 @@ class EndpointClient:
 
     def _refusal(self, request: ServiceRequest, response: ServiceResponse) -> ServiceError:
         return refusal(request, response, of_identity=self.endpoint.key is None)
+
+    def unasked(self, method: str, path: str, timeout: float) -> ServiceUnreachable:
+        """Return the error of a call that was not made, because those before it took all the time."""
+        error = ServiceUnreachable(
+            f"{self.name} was not asked within {timeout:g} s, which the calls before this one took: allow more time",
+            method=method,
+            path=path,
+        )
+        error.may_have_arrived = False
+        return error
 
     def _request(self, method: str, resource: str, query: str, body: bytes | None, timeout: float) -> ServiceRequest:
         """Return the request for a resource, with a token that opens just this resource.

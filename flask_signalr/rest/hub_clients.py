@@ -96,7 +96,9 @@ class HubClients:
         """Return the same clients, for calls that are made in another way.
 
         Args:
-            timeout: Seconds that a call may take, with its repetitions; the client's result of an ``invoke`` included.
+            timeout: Seconds that a call may take, with its repetitions, at all service endpoints and for all
+                recipients that it names; the client's result of an ``invoke`` included. A list of members takes
+                them for each page.
             tracing_id: The number, below 2**64, that the service's logs shall know the messages by.
 
         Raises:

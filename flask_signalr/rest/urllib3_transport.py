@@ -210,7 +210,7 @@ def _unreachable(request: ServiceRequest, error: HTTPError) -> ServiceUnreachabl
     elif isinstance(reason, NewConnectionError | ConnectTimeoutError):
         fault, remedy = "cannot be connected to", "check its address in the connection string, and the network"
     elif isinstance(reason, Urllib3TimeoutError):
-        fault, remedy = f"did not answer within {request.timeout:g} s", "try again later, or allow it more time"
+        fault, remedy = f"did not answer within {request.timeout:.3g} s", "try again later, or allow it more time"
     else:
         fault, remedy = "broke the connection off", "try again; see the cause of this error for more"
     failure = ServiceUnreachable(

@@ -12,6 +12,7 @@ from flask_signalr.stores.store import Connection, check_lifetime
 
 MAX_CLAIMS = 200_000
 MAX_CONNECTIONS = 100_000
+MAX_REMOVALS = 100_000
 
 
 class MemoryStore:
@@ -19,9 +20,11 @@ class MemoryStore:
 
     Args:
         clock: Seconds that only go forward, for the life of claims.
-        max_claims: The most keys that are kept. No key is dropped before its time, as one more claim of it would
-            succeed then: a full store refuses new ones.
+        max_claims: The most keys of one purpose that are kept. No key is dropped before its time, as one more claim of
+            it would succeed then: new ones of that purpose are refused.
         max_connections: The most connections of a hub; beyond that the one unconfirmed for the longest is forgotten.
+        max_removals: The most removed connections of a hub that are remembered; beyond that the oldest is forgotten,
+            as a removal is never refused.
     """
 
     def __init__(
@@ -29,31 +32,40 @@ class MemoryStore:
         clock: Callable[[], float] = time.monotonic,
         max_claims: int = MAX_CLAIMS,
         max_connections: int = MAX_CONNECTIONS,
+        max_removals: int = MAX_REMOVALS,
     ) -> None:
         self._clock = clock
         self._max_claims = max_claims
         self._max_connections = max_connections
+        self._max_removals = max_removals
         self._lock = threading.Lock()
-        self._claims = _Claims()
+        self._claims: dict[str, _Claims] = {}
         self._hubs: dict[str, _HubConnections] = {}
+        self._removals: dict[str, _Removals] = {}
 
     def claim(self, key: str, lifetime: int) -> bool:
         """See `Store.claim`."""
         check_lifetime(lifetime)
+        purpose = key.partition(":")[0] if ":" in key else ""
         with self._lock:
             now = self._clock()
-            self._claims.forget_expired(now)
-            if key in self._claims:
+            claims = self._claims.setdefault(purpose, _Claims())
+            claims.forget_expired(now)
+            if key in claims:
                 return False
-            self._add_claim(key, now + lifetime)
+            if len(claims) >= self._max_claims:
+                raise StoreUnavailable(
+                    f"the store in memory holds {self._max_claims} keys that begin with {purpose!r} and takes no more "
+                    "until some expire; a Redis takes more: set SIGNALR_STORE_URL"
+                )
+            claims.add(key, now + lifetime)
             return True
 
     def confirm(self, hub: str, connection: Connection, now: float, lifetime: int) -> bool:
         """See `Store.confirm`."""
         check_lifetime(lifetime)
         with self._lock:
-            self._claims.forget_expired(self._clock())
-            if _removal(hub, connection.connection_id) in self._claims:
+            if self._is_removed(hub, connection.connection_id):
                 return False
             connections = self._hubs.setdefault(hub, _HubConnections())
             connections.add(connection, now)
@@ -66,8 +78,14 @@ class MemoryStore:
             self._of(hub).discard(connection_id)
             if remembered:
                 now = self._clock()
-                self._claims.forget_expired(now)
-                self._add_claim(_removal(hub, connection_id), now + check_lifetime(remembered))
+                removals = self._removals.setdefault(hub, _Removals())
+                removals.add(connection_id, now + check_lifetime(remembered))
+                removals.forget(now, beyond=self._max_removals)
+
+    def is_removed(self, hub: str, connection_id: str) -> bool:
+        """See `Store.is_removed`."""
+        with self._lock:
+            return self._is_removed(hub, connection_id)
 
     def connections(self, hub: str, user_id: str | None = None) -> Sequence[Connection]:
         """See `Store.connections`."""
@@ -98,20 +116,11 @@ class MemoryStore:
     def _of(self, hub: str) -> "_HubConnections":
         return self._hubs.get(hub, _HubConnections())
 
-    def _add_claim(self, key: str, expires_at: float) -> None:
-        if len(self._claims) >= self._max_claims:
-            raise StoreUnavailable(
-                f"the store in memory holds {self._max_claims} keys and takes no more until some expire; "
-                "a Redis takes more: set SIGNALR_STORE_URL"
-            )
-        self._claims.add(key, expires_at)
+    def _is_removed(self, hub: str, connection_id: str) -> bool:
+        return hub in self._removals and self._removals[hub].holds(connection_id, self._clock())
 
     def __repr__(self) -> str:
         return "MemoryStore()"
-
-
-def _removal(hub: str, connection_id: str) -> str:
-    return f"removed {hub} {connection_id}"
 
 
 class _Claims:
@@ -135,6 +144,24 @@ class _Claims:
 
     def __len__(self) -> int:
         return len(self._keys)
+
+
+class _Removals:
+    """The removed connections of one hub with the times until which they are remembered, those told first first."""
+
+    def __init__(self) -> None:
+        self._until: OrderedDict[str, float] = OrderedDict()
+
+    def add(self, connection_id: str, until: float) -> None:
+        self._until[connection_id] = max(until, self._until.get(connection_id, until))
+        self._until.move_to_end(connection_id)
+
+    def forget(self, now: float, beyond: int) -> None:
+        while self._until and (len(self._until) > beyond or next(iter(self._until.values())) <= now):
+            self._until.popitem(last=False)
+
+    def holds(self, connection_id: str, now: float) -> bool:
+        return self._until.get(connection_id, now) > now
 
 
 class _HubConnections:

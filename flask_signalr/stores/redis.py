@@ -2,11 +2,12 @@
 
 import math
 import secrets
+import ssl
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, cast
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 from redis import BlockingConnectionPool, Redis
 from redis.backoff import NoBackoff
@@ -62,6 +63,7 @@ class RedisStore:
             health_check_interval=30,
             decode_responses=True,
             encoding_errors="surrogatepass",  # names come as they come
+            **_tls(url),
         )
         self._redis = Redis(connection_pool=pool)
         self._claim = self._redis.register_script(redis_scripts.CLAIM)
@@ -88,6 +90,11 @@ class RedisStore:
         keys = [*self._keys(hub), self._removal(hub, connection_id)]
         self._run(self._remove, keys, connection_id, remembered and check_lifetime(remembered))
 
+    def is_removed(self, hub: str, connection_id: str) -> bool:
+        """See `Store.is_removed`."""
+        with self._errors():
+            return bool(self._redis.exists(self._removal(hub, connection_id)))
+
     def connections(self, hub: str, user_id: str | None = None) -> Sequence[Connection]:
         """See `Store.connections`."""
         return _connections(self._run(self._list, self._keys(hub), *_range(user_id)))
@@ -110,8 +117,8 @@ class RedisStore:
         return _connections(self._run(self._take_unconfirmed, self._keys(hub), before, now, limit, *_range(user_id)))
 
     def close(self) -> None:
-        """Close the connections that no thread uses."""
-        self._redis.connection_pool.disconnect(inuse_connections=False)
+        """Close all connections, when no thread uses the store; another call would open one anew."""
+        self._redis.connection_pool.disconnect()
 
     def _keys(self, hub: str) -> list[str]:
         """Return a hub's keys: when its connections were confirmed, whose they are, and the same sorted by user id.
@@ -144,6 +151,9 @@ class RedisStore:
             code = str(exc).partition(" ")[0]  # the rest may tell the arguments
             raise StoreUnavailable(f"{self._place} refuses a command: {code}") from exc
         except RedisError as exc:
+            if isinstance(exc.__context__, ssl.SSLCertVerificationError):
+                fault = exc.__context__.verify_message
+                raise StoreUnavailable(f"{self._place} has a certificate that is not accepted: {fault}") from exc
             raise StoreUnavailable(
                 f"{self._place} cannot be reached: is it running, and is the store's URL right?"
             ) from exc
@@ -157,6 +167,14 @@ def _place(url: str) -> str:
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
     return f"{parts.scheme}://{host}{parts.path}"
+
+
+def _tls(url: str) -> dict[str, bool]:
+    """Return what TLS needs besides the URL, whose options win: releases of redis-py differ in what they check."""
+    parts = urlsplit(url)
+    if parts.scheme != "rediss":
+        return {}
+    return {"ssl_check_hostname": parse_qs(parts.query).get("ssl_cert_reqs") != ["none"]}
 
 
 def _member(connection: Connection) -> str:

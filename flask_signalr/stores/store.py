@@ -35,6 +35,9 @@ class Store(Protocol):
     def claim(self, key: str, lifetime: int) -> bool:
         """Add a key if it is absent.
 
+        What stands before the first colon of a key, if it has one, is its purpose. Where a store has bounds, each
+        purpose has its own: one that is full of one still takes the others.
+
         Returns:
             Whether this call added it: of all that claim a key within its lifetime exactly one gets ``True``.
         """
@@ -47,7 +50,13 @@ class Store(Protocol):
         """
 
     def remove(self, hub: str, connection_id: str, remembered: int) -> None:
-        """Forget a connection, and do not add it again for so many seconds, as events may come late; 0 for none."""
+        """Forget a connection, and do not add it again for so many seconds, as events may come late; 0 for none.
+
+        Where a store has bounds, the removals of a hub have one of their own, and beyond it the oldest gives way.
+        """
+
+    def is_removed(self, hub: str, connection_id: str) -> bool:
+        """Return whether `remove` was told of a connection, and still remembers it."""
 
     def connections(self, hub: str, user_id: str | None = None) -> Sequence[Connection]:
         """Return the connections of one user, or of all, in no order."""

@@ -15,6 +15,7 @@ from flask_signalr.messages import (
     HandshakeRequest,
     HubMessage,
     InvocationMessage,
+    StreamInvocationMessage,
     StreamItemMessage,
 )
 from flask_signalr.protocol import MessageReader, encode_handshake
@@ -32,14 +33,12 @@ class FakeConnection:
 
     Attributes:
         received: What the service has called so far: the method and its arguments, in one tuple each.
-        streamed: The items of the streams that it asked for, by invocation id.
         is_closed: Whether the connection is over.
         error: Why the service closed it, if it said so.
     """
 
     def __init__(self, exchange: Exchange, connection: Connection) -> None:
         self.received: list[tuple[Any, ...]] = []
-        self.streamed: dict[str, list[Any]] = {}
         self.is_closed = False
         self.error: str | None = None
         self._exchange = exchange
@@ -47,6 +46,7 @@ class FakeConnection:
         self._reader = MessageReader(_JSON, _MESSAGE_LIMIT)
         self._ids = map(str, count())
         self._completions: dict[str, CompletionMessage] = {}
+        self._items: dict[str, list[Any]] = {}
         self._handlers: dict[str, Handler] = {}
         exchange.step(lambda service, now: service.open(connection, ClientTransport.WEBSOCKETS, now))
         exchange.step(lambda service, now: self._shake_hands(service.receive, now))
@@ -83,6 +83,19 @@ class FakeConnection:
         )
         return None if completion.result is msgspec.UNSET else completion.result
 
+    def stream(self, target: str, *arguments: Any) -> list[Any]:
+        """Return the items that a hub method streams, when the stream has ended.
+
+        Raises:
+            InvocationFailed: The app refused the call, or the stream ended with an error, or not at all.
+        """
+        invocation_id = next(self._ids)
+        try:
+            self._complete(StreamInvocationMessage(target=target, arguments=arguments, invocation_id=invocation_id))
+        finally:
+            items = self._items.pop(invocation_id, [])
+        return items
+
     def send(self, target: str, *arguments: Any) -> None:
         """Call a hub method that owes no answer; an error of the method is not told to anybody."""
         self._write(InvocationMessage(target=target, arguments=arguments))
@@ -103,7 +116,7 @@ class FakeConnection:
         self._connection.take()  # the answer to the handshake
         self._connection.listen(self._read)
 
-    def _complete(self, message: InvocationMessage) -> CompletionMessage:
+    def _complete(self, message: InvocationMessage | StreamInvocationMessage) -> CompletionMessage:
         invocation_id = str(message.invocation_id)
         self._write(message)
         self._exchange.wait_for(lambda: invocation_id in self._completions or self.is_closed)
@@ -131,7 +144,7 @@ class FakeConnection:
                 case CompletionMessage():
                     self._completions[message.invocation_id] = message
                 case StreamItemMessage():
-                    self.streamed.setdefault(message.invocation_id, []).append(message.item)
+                    self._items.setdefault(message.invocation_id, []).append(message.item)
                 case CloseMessage():
                     self.error = message.error
         self.is_closed = self.is_closed or self._connection.is_over

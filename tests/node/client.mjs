@@ -82,6 +82,16 @@ const commands = {
     tell(name, "answered", { outcomes: await Promise.all(calls), order });
   },
 
+  // The items of a stream, and what it ended with.
+  stream(name, { method, arguments: given }) {
+    const items = [];
+    connections.get(name).stream(method, ...given).subscribe({
+      next: (item) => items.push(item),
+      complete: () => tell(name, "answered", { items }),
+      error: (error) => tell(name, "answered", { items, ...text(error) }),
+    });
+  },
+
   async send(name, { method, arguments: given }) {
     await connections.get(name).send(method, ...given);
     tell(name, "sent");

@@ -1,0 +1,147 @@
+"""Several calls at once, within one time limit; a service endpoint that hangs holds up none of the others."""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from flask_signalr.errors import ServiceError
+from flask_signalr.rest.per_process import PerProcess
+
+CALLS_PER_ENDPOINT = 8
+"""Calls of fan-outs that are under way at once at one service endpoint, in a process."""
+
+R = TypeVar("R")
+Workers = PerProcess[ThreadPoolExecutor]
+"""The threads for the calls to one service endpoint: one that hangs holds its own and nobody else's."""
+
+_this_thread = threading.local()
+
+
+@dataclass(frozen=True, slots=True)
+class Task(Generic[R]):
+    """One call of a fan-out.
+
+    Attributes:
+        workers: The threads of the service endpoint that it goes to.
+        make: Makes the call, within so many seconds; raises `ServiceError`.
+        unmade: Returns the error of a call for which no time was left.
+    """
+
+    workers: Workers
+    make: Callable[[float], R]
+    unmade: Callable[[], ServiceError]
+
+    def outcome(self, timeout: float) -> R | ServiceError:
+        """Make the call, if there is any time, and return what came of it."""
+        if timeout <= 0:
+            return self.unmade()
+        try:
+            return self.make(timeout)
+        except ServiceError as exc:
+            return exc
+
+
+def new_workers() -> Workers:
+    """Return the threads for a service endpoint; they start when they are needed."""
+    return PerProcess(
+        lambda: ThreadPoolExecutor(
+            CALLS_PER_ENDPOINT, thread_name_prefix="flask-signalr", initializer=_mark_this_thread
+        )
+    )
+
+
+def fan_out(
+    tasks: Sequence[Task[R]], timeout: float, is_enough: Callable[[R | ServiceError], bool] = lambda outcome: False
+) -> dict[int, R | ServiceError]:
+    """Make calls and return what came of each, by its place among the tasks; no `ServiceError` of one stops another.
+
+    A fan-out within a call of another one runs in that call's thread, one call after the other: its workers may all
+    be waiting for fan-outs of their own.
+
+    Args:
+        tasks: The calls.
+        timeout: Seconds that all of them may take together.
+        is_enough: Whether an outcome makes the others superfluous; they are left out, and may be made all the same.
+    """
+    if len(tasks) == 1:
+        return {0: tasks[0].outcome(timeout)}
+    if getattr(_this_thread, "is_worker", False):
+        return _in_turn(tasks, time.monotonic() + timeout, is_enough)
+    return _FanOut(tasks, time.monotonic() + timeout).run(is_enough)
+
+
+def _in_turn(
+    tasks: Sequence[Task[R]], deadline: float, is_enough: Callable[[R | ServiceError], bool]
+) -> dict[int, R | ServiceError]:
+    """Make the calls in this thread; each may take an equal part of the time, so that none takes the others'."""
+    outcomes = {}
+    for place, task in enumerate(tasks):
+        outcomes[place] = task.outcome((deadline - time.monotonic()) / (len(tasks) - place))
+        if is_enough(outcomes[place]):
+            break
+    return outcomes
+
+
+class _FanOut(Generic[R]):
+    """The calls of one fan-out.
+
+    No more calls to an endpoint are handed to its workers than these can make at once: a small fan-out need not wait
+    for the end of a large one.
+    """
+
+    def __init__(self, tasks: Sequence[Task[R]], deadline: float) -> None:
+        self._tasks = tasks
+        self._deadline = deadline
+        self._waiting: dict[Workers, deque[int]] = {}
+        for place, task in enumerate(tasks):
+            self._waiting.setdefault(task.workers, deque()).append(place)
+        self._handed: dict[Future[R | ServiceError], int] = {}
+        self._outcomes: dict[int, R | ServiceError] = {}
+
+    def run(self, is_enough: Callable[[R | ServiceError], bool]) -> dict[int, R | ServiceError]:
+        try:
+            for workers in self._waiting:
+                for _ in range(CALLS_PER_ENDPOINT):
+                    self._hand_over(workers)
+            while self._handed:
+                if any(is_enough(outcome) for outcome in self._next_outcomes()):
+                    return self._outcomes
+        finally:
+            for future in self._handed:
+                future.cancel()
+        return {
+            place: self._outcomes[place] if place in self._outcomes else task.unmade()
+            for place, task in enumerate(self._tasks)
+        }
+
+    def _hand_over(self, workers: Workers) -> None:
+        if self._waiting[workers]:
+            place = self._waiting[workers].popleft()
+            self._handed[workers().submit(self._outcome, self._tasks[place])] = place
+
+    def _outcome(self, task: Task[R]) -> R | ServiceError:
+        return task.outcome(self._left())
+
+    def _next_outcomes(self) -> list[R | ServiceError]:
+        """Wait for the next calls to end; when there is no time left, for those alone that have begun."""
+        done = wait(self._handed, max(self._left(), 0), FIRST_COMPLETED).done
+        if not done:
+            self._waiting = {workers: deque() for workers in self._waiting}
+            self._handed = {future: place for future, place in self._handed.items() if not future.cancel()}
+            done = wait(self._handed).done
+        places = [self._handed.pop(future) for future in done]
+        self._outcomes |= {place: future.result() for place, future in zip(places, done, strict=True)}
+        for place in places:
+            self._hand_over(self._tasks[place].workers)
+        return [self._outcomes[place] for place in places]
+
+    def _left(self) -> float:
+        return self._deadline - time.monotonic()
+
+
+def _mark_this_thread() -> None:
+    _this_thread.is_worker = True

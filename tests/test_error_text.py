@@ -1,0 +1,37 @@
+"""The text of an exception whose class may be anybody's."""
+
+from typing import Any
+
+import pytest
+
+from flask_signalr.error_text import error_text
+
+
+class Mute(Exception):
+    """Fails, or returns no text, when it is asked for its text."""
+
+    def __init__(self, answer: Any) -> None:
+        self.answer = answer
+
+    def __str__(self) -> str:
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer  # type: ignore[no-any-return]
+
+
+def test_an_exception_says_what_it_says() -> None:
+    assert error_text(ValueError("no such room")) == "no such room"
+
+
+@pytest.mark.parametrize("answer", [None, 7, b"bytes", ValueError("no text"), RecursionError()])
+def test_an_exception_that_cannot_tell_is_called_by_its_type(answer: Any) -> None:
+    assert error_text(Mute(answer)) == "Mute"
+
+
+def test_an_interrupt_is_not_swallowed() -> None:
+    class Interrupted(Exception):
+        def __str__(self) -> str:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        error_text(Interrupted())

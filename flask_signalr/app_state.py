@@ -59,6 +59,11 @@ class Configured:
         self.hubs: dict[str, MountedHub] = {}
         self._names: tuple[int, Mapping[str, str]] = (0, {})
         self.options = self.options_of(defaults)
+        if settings.refresh and settings.entra.has_issued_tokens:
+            raise ConfigurationError(
+                "SIGNALR_REFRESH: tokens that the service issues cannot be renewed: let the app sign them "
+                "(SIGNALR_TOKEN_SOURCE=key)"
+            )
         # A missing extra is told now, not when somebody signs out or renews a sign-in.
         demands = {"SIGNALR_CLOSE_ON_SIGN_OUT": settings.close_on_sign_out, "SIGNALR_REFRESH": settings.refresh}
         demanded = next((key for key, value in demands.items() if value), None)

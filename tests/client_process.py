@@ -187,6 +187,13 @@ class Client:
         """Return the next answer, while messages may come at any time."""
         return self._process.next_answer(self._name)
 
+    def refresh(self) -> str | None:
+        """Renew the sign-in now, and return the error if it was refused."""
+        self._process.order(self._name, "refresh", {})
+        error = self.answer().get("error")
+        assert error is None or isinstance(error, str)
+        return error
+
     def send(self, method: str, *arguments: Any) -> None:
         """Call a hub method without waiting for an answer."""
         self._process.order(self._name, "send", {"method": method, "arguments": arguments})

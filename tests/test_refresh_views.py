@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -14,6 +16,7 @@ from werkzeug.test import TestResponse
 
 from flask_signalr import (
     BearerAuth,
+    ConfigurationError,
     CookieAuth,
     NegotiationRefused,
     Policy,
@@ -435,6 +438,28 @@ def test_where_nobody_switched_it_on_there_is_nothing_to_attack() -> None:
 
 def test_a_hub_that_is_not_declared_is_not_found() -> None:
     assert refresh(app_with(), hub="other", headers=ada()).status_code == 404
+
+
+def test_a_missing_extra_is_told_when_the_app_is_set_up() -> None:
+    program = (
+        "import sys; sys.modules['urllib3'] = None\n"
+        "from flask import Flask; from flask_signalr import MissingExtra, SignalR\n"
+        "app = Flask('app')\n"
+        f"app.config.update(SIGNALR_CONNECTION_STRING={CONNECTION_STRING!r}, SIGNALR_REFRESH=True)\n"
+        "try:\n    SignalR(app)\n"
+        "except MissingExtra as exc:\n    print(exc)\n"
+    )
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+
+    assert run.stdout == "SIGNALR_REFRESH needs an optional dependency: pip install 'flask-signalr[serverless]'\n"
+    assert run.stderr == ""
+
+
+def test_tokens_that_the_service_issues_cannot_be_renewed() -> None:
+    string = "Endpoint=https://chat.service.example;AuthType=azure.msi;Version=1.0;"
+
+    with pytest.raises(ConfigurationError, match=r"SIGNALR_REFRESH: .*SIGNALR_TOKEN_SOURCE=key"):
+        app_with(SignalR(), SIGNALR_CONNECTION_STRING=string, SIGNALR_TOKEN_SOURCE="service")
 
 
 # The gate.

@@ -1,6 +1,7 @@
 // The connection to the hub, by the official client (the global signalR).
 
 import { Refusal, reasonIn } from "./api.js";
+import { Renewal } from "./refresh.js";
 
 const RETRY_DELAYS = [0, 2_000, 10_000, 30_000]; // milliseconds: the client's own
 const EVENTS = { newMessage: "message", roomMessage: "roomMessage", members: "members", online: "online" };
@@ -20,14 +21,17 @@ class WatchingHttpClient extends signalR.DefaultHttpClient {
 
   async send(request) {
     const url = new URL(request.url, location.href);
-    const atApp = url.origin === location.origin && url.pathname === `${HUB}/negotiate`;
+    const view = url.origin === location.origin ? url.pathname.replace(`${HUB}/`, "") : null; // null: at the service
     try {
       const response = await super.send(request);
-      if (atApp) this.seen.token(JSON.parse(response.content).accessToken);
+      if (view !== null) this.seen.token(JSON.parse(response.content).accessToken);
       return response;
     } catch (error) {
       const [, body, status] = WITH_STATUS.exec(error.message) ?? [];
-      if (status) this.seen.refusal(new Refusal(Number(status), reasonIn(body), atApp ? "app" : "service"));
+      // A connection that is not renewed stays; whether it may come again is for negotiate to say.
+      if (status && view !== "refresh") {
+        this.seen.refusal(new Refusal(Number(status), reasonIn(body), view === null ? "service" : "app"));
+      }
       throw error;
     }
   }
@@ -47,12 +51,12 @@ export class Chat {
     let refusal = null;
     let reason = null; // why the server closed the connection, and let the client come again
     const logger = { log: (_level, text) => this.#notice(text) }; // the client's own would write tokens to the console
-    const options = {
-      logger,
-      httpClient: new WatchingHttpClient(logger, { token: this.on.token, refusal: (seen) => (refusal = seen) }),
-    };
+    const httpClient = new WatchingHttpClient(logger, { token: this.on.token, refusal: (seen) => (refusal = seen) });
+    const options = { logger, httpClient };
     if (transport) options.transport = signalR.HttpTransportType[transport];
     if (this.bearerToken() !== null) options.accessTokenFactory = () => this.bearerToken();
+    // It has nothing to do unless the app tells when to renew (SIGNALR_REFRESH).
+    const renewal = new Renewal(httpClient, { accessTokenFactory: options.accessTokenFactory });
     const builder = new signalR.HubConnectionBuilder()
       .withUrl(HUB, options)
       .configureLogging(logger)
@@ -73,6 +77,7 @@ export class Chat {
       this.on.state("connected", id);
     });
     connection.onclose((error) => {
+      renewal.stop();
       if (refusal && reason) refusal.message += ` (${reason})`;
       this.on.state("disconnected", refusal ?? (error && closing(error)));
     });

@@ -1,10 +1,14 @@
 // Connections of the official JavaScript client: commands come on standard input, events go out, a JSON line each.
+import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { createInterface } from "node:readline";
 
 const require = createRequire(import.meta.url);
-const { HttpTransportType, HubConnectionBuilder, LogLevel } = require("@microsoft/signalr");
+const { DefaultHttpClient, HttpTransportType, HubConnectionBuilder, LogLevel, NullLogger } = require("@microsoft/signalr");
 const { MessagePackHubProtocol } = require("@microsoft/signalr-protocol-msgpack");
+// The page's own script, which no package.json says to be a module.
+const script = readFileSync(new URL("../../demo/static/refresh.js", import.meta.url), "utf8");
+const { Renewal } = await import(`data:text/javascript,${encodeURIComponent(script)}`);
 const TARGETS = ["news", "fence"];
 const RETRY_DELAYS = [0, 50, 100, 200, 400, 800, 1600, 3200]; // milliseconds
 
@@ -27,11 +31,24 @@ function written(key, value) {
   return original instanceof Uint8Array ? { bytes: [...original] } : value;
 }
 
-function build(name, { url, transport, headers, token, reconnect, stateful, protocol }) {
+const renewals = new Map();
+
+// Lets a client that cannot do it itself renew its sign-in.
+function renewing(name, accessTokenFactory) {
+  const client = new DefaultHttpClient(NullLogger.instance);
+  const onRefreshed = (lifetime) => tell(name, "refreshed", { lifetime: lifetime ?? null });
+  const onFailed = (error) => tell(name, "refreshFailed", text(error));
+  renewals.set(name, new Renewal(client, { accessTokenFactory, onRefreshed, onFailed }));
+  return client;
+}
+
+function build(name, { url, transport, headers, token, tokenUrl, renew, reconnect, stateful, protocol }) {
   const options = {};
   if (transport) options.transport = HttpTransportType[transport];
   if (headers) options.headers = headers;
   if (token) options.accessTokenFactory = () => token;
+  if (tokenUrl) options.accessTokenFactory = async () => (await fetch(tokenUrl)).text();
+  if (renew) options.httpClient = renewing(name, options.accessTokenFactory);
   const builder = new HubConnectionBuilder().configureLogging(LogLevel.None);
   if (Object.keys(options).length) builder.withUrl(url, options);
   else builder.withUrl(url);
@@ -92,12 +109,22 @@ const commands = {
     });
   },
 
+  async refresh(name) {
+    try {
+      await renewals.get(name).refresh();
+      tell(name, "answered", { result: null });
+    } catch (error) {
+      tell(name, "answered", text(error));
+    }
+  },
+
   async send(name, { method, arguments: given }) {
     await connections.get(name).send(method, ...given);
     tell(name, "sent");
   },
 
   async stop(name) {
+    renewals.get(name)?.stop();
     await connections.get(name).stop();
     tell(name, "stopped");
   },

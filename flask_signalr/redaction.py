@@ -31,6 +31,7 @@ URL_LOGGERS = (
     "flask_signalr.config",
     "flask_signalr.emulator",
     "flask_signalr.emulator.http",
+    "flask_signalr.endpoints",
     "flask_signalr.entra",
     "flask_signalr.negotiate",
     "flask_signalr.presence",

@@ -11,6 +11,8 @@ from flask_signalr.entra.refreshed import NotFetched
 from flask_signalr.rest.endpoint_client import EndpointClient
 from flask_signalr.rest.token_cache import TokenCache
 from tests.apps import ACCESS_KEY
+from tests.entra import ENDPOINT as WITHOUT_KEY
+from tests.entra import TOKEN
 from tests.recorded_service import ABSENT, DONE, EAST, RecordedService
 
 REFUSED, FORBIDDEN = ServiceResponse(401, {}), ServiceResponse(403, {})
@@ -87,3 +89,16 @@ def test_an_identity_provider_that_is_down_takes_no_endpoint_out() -> None:
             raise NotFetched("the identity provider is down", 5)
 
     assert EndpointClient(EAST, answers(DONE, REFUSED), NoTokens()).fault(2) is None
+
+
+@pytest.mark.parametrize(("status", "is_up"), [(403, True), (401, False)])
+def test_an_identity_without_the_role_for_calls_takes_no_endpoint_out(status: int, is_up: bool) -> None:
+    """The role SignalR App Server signs for clients and makes no calls; the token of another tenant does neither."""
+
+    class Tokens:
+        def token(self, audience: str) -> str:
+            return TOKEN
+
+    client = EndpointClient(WITHOUT_KEY, answers(DONE, ServiceResponse(status, {})), Tokens())
+
+    assert (client.fault(2) is None) is is_up

@@ -97,6 +97,8 @@ class EndpointClient:
                 response = self._transport(request)
                 if response.status in _NOT_ABOUT_HEALTH:
                     return None
+                if response.status == 403 and self.endpoint.key is None:
+                    return None  # a role that may sign for clients need not allow calls
         except EntraTokenUnavailable:
             return None  # which says nothing of the endpoint
         except ServiceError as exc:

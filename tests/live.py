@@ -223,6 +223,19 @@ def read_record(record: Path) -> list[Negotiation]:
     return msgspec.json.decode(b"[" + b",".join(record.read_bytes().splitlines()) + b"]", type=list[Negotiation])
 
 
+class ServiceClock:
+    """A service's clock, which can be put ahead of the real one.
+
+    Attributes:
+        ahead: By how many seconds.
+    """
+
+    ahead = 0.0
+
+    def __call__(self) -> float:
+        return time.time() + self.ahead
+
+
 def live_emulator(clock: Callable[[], float] = time.time) -> Emulator:
     """Return an emulator with an access key of its own, for a free port; it speaks often to its clients."""
     settings = EmulatorSettings(

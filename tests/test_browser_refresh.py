@@ -1,38 +1,16 @@
 """The demo's page in Chromium renews its sign-in where the app lets it, with the cookie and with the bearer token."""
 
 import json
-import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from flask import Flask, Response, request
-from playwright.sync_api import BrowserContext, expect
+from playwright.sync_api import expect
 
 from flask_signalr.config import Settings
 from tests.demo_page import Browsing, connect, send, sign_in, texts
-from tests.demo_site import CLIENT, demo_site
-from tests.live import live_emulator
-
-
-class Clock:
-    """The service's clock, which can be put ahead of the real one."""
-
-    ahead = 0.0
-
-    def __call__(self) -> float:
-        return time.time() + self.ahead
-
-
-@pytest.fixture
-def browsing(new_context: Callable[..., BrowserContext]) -> Iterator[Browsing]:
-    """Fail a test whose pages write errors to the console, throw, or have requests that fail."""
-    if not CLIENT.exists():
-        pytest.skip("tests in a real browser: demo/node_modules is not there; 'npm ci --prefix demo' makes it")
-    browsing = Browsing(new_context)
-    yield browsing
-    assert browsing.unexpected() == []
-
+from tests.demo_site import demo_site
+from tests.live import ServiceClock, live_emulator
 
 FIRST_LIFETIME = 60
 """Seconds that the first token lives, in these apps."""
@@ -62,7 +40,7 @@ def test_the_page_goes_on_after_its_first_token_has_ended(
     browsing: Browsing, tmp_path: Path, method: str, transport: str
 ) -> None:
     """Without renewal, the next message that it sends would be refused by the service."""
-    clock = Clock()
+    clock = ServiceClock()
     with (
         live_emulator(clock) as emulator,
         demo_site(emulator, tmp_path / "record", change=renew_at_once, SIGNALR_REFRESH=True) as site,

@@ -10,35 +10,14 @@ import pytest
 from flask import Flask, Response, session
 
 from flask_signalr import BearerAuth, CookieAuth, SignalR
-from tests.client_process import ClientProcess, missing_node_client
-from tests.live import LONGEST_WAIT, live_emulator, serving
+from tests.client_process import ClientProcess
+from tests.live import LONGEST_WAIT, ServiceClock, live_emulator, serving
 from tests.signing import SECRET
 
 over_every_transport = pytest.mark.parametrize("transport", ["WebSockets", "ServerSentEvents", "LongPolling"])
 
 LIFETIME = 600
 """Seconds that the sign-ins of these tests last."""
-
-
-@pytest.fixture(scope="module")
-def node() -> Iterator[ClientProcess]:
-    if missing := missing_node_client():
-        pytest.skip(f"the tests with the official JavaScript client: {missing}")
-    with ClientProcess.node() as process:
-        yield process
-
-
-class Clock:
-    """The service's clock, which can be put ahead of the real one.
-
-    Attributes:
-        ahead: By how many seconds.
-    """
-
-    ahead = 0.0
-
-    def __call__(self) -> float:
-        return time.time() + self.ahead
 
 
 class Site:
@@ -52,7 +31,7 @@ class Site:
 
     def __init__(self) -> None:
         self.app = Flask(__name__)
-        self.clock = Clock()
+        self.clock = ServiceClock()
         self.statuses: queue.Queue[int] = queue.Queue()
         self.app.after_request(self._note)
 

@@ -12,7 +12,17 @@ import urllib3
 
 from flask_signalr.emulator.connections import ClientTransport
 from tests.client_process import ClientProcess, Refused
-from tests.live import ADA, BOB, LONGEST_WAIT, Site, live_config, live_emulator, live_site, with_another_key
+from tests.live import (
+    ADA,
+    BOB,
+    LONGEST_WAIT,
+    ServiceClock,
+    Site,
+    live_config,
+    live_emulator,
+    live_site,
+    with_another_key,
+)
 from tests.server_process import ServerProcess
 
 over_every_transport = pytest.mark.parametrize("transport", ["WebSockets", "ServerSentEvents", "LongPolling"])
@@ -22,19 +32,6 @@ over_every_transport = pytest.mark.parametrize("transport", ["WebSockets", "Serv
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     with live_site(tmp_path_factory.mktemp("site") / "record") as site:
         yield site
-
-
-class Clock:
-    """A clock that can be put ahead of the real one.
-
-    Attributes:
-        ahead: By how many seconds.
-    """
-
-    ahead = 0.0
-
-    def __call__(self) -> float:
-        return time.time() + self.ahead
 
 
 def ways_to_sign_on(site: Site, user_id: str) -> dict[str, dict[str, Any]]:
@@ -197,7 +194,7 @@ def test_the_echoed_service_token_is_no_credential(node: ClientProcess, site: Si
 
 def test_a_poll_with_an_expired_token_ends_in_a_fresh_one(node: ClientProcess, tmp_path: Path) -> None:
     """Long polling brings the token with each poll; when it is refused, the client goes back to the app."""
-    clock = Clock()
+    clock = ServiceClock()
     with live_site(tmp_path / "record", clock=clock) as site:
         options = {"headers": site.sign_in(ADA), "transport": "LongPolling", "reconnect": True}
         with node.client(site.hub("cookie"), **options) as ada:
@@ -262,7 +259,7 @@ def test_a_service_token_whose_lifetime_is_over_is_refused_with_the_reason(
     node: ClientProcess, tmp_path: Path, transport: str
 ) -> None:
     """The service's clock is five seconds ahead of the app's, whose tokens live for one."""
-    clock = Clock()
+    clock = ServiceClock()
     clock.ahead = 5
     with live_site(tmp_path / "record", clock=clock) as site:
         options = {"headers": site.sign_in(ADA), "transport": transport}

@@ -14,8 +14,8 @@ from flask import Flask
 
 from flask_signalr import BearerAuth, Hub, SignalR
 from flask_signalr.emulator import Emulator
-from tests.client_process import ClientProcess, missing_node_client
-from tests.live import LONGEST_WAIT, live_emulator, serving
+from tests.client_process import ClientProcess
+from tests.live import LONGEST_WAIT, ServiceClock, live_emulator, serving
 from tests.signing import SECRET
 
 TRANSPORTS = ["WebSockets", "ServerSentEvents", "LongPolling"]
@@ -23,27 +23,6 @@ over_every_transport = pytest.mark.parametrize("transport", TRANSPORTS)
 
 LIFETIME = 600
 """Seconds that the bearer tokens of these tests last, unless they say otherwise."""
-
-
-class Clock:
-    """The service's clock, which can be put ahead of the real one.
-
-    Attributes:
-        ahead: By how many seconds.
-    """
-
-    ahead = 0.0
-
-    def __call__(self) -> float:
-        return time.time() + self.ahead
-
-
-@pytest.fixture(scope="module")
-def node() -> Iterator[ClientProcess]:
-    if missing := missing_node_client():
-        pytest.skip(f"the tests with the official JavaScript client: {missing}")
-    with ClientProcess.node() as process:
-        yield process
 
 
 @dataclass
@@ -61,7 +40,7 @@ class Site:
 
     url: str
     hub: Hub
-    clock: Clock
+    clock: ServiceClock
     emulator: Emulator
     lifetimes: list[int]
     user: str = "ada"
@@ -73,7 +52,7 @@ class Site:
 
 @contextmanager
 def refreshing_site(close_on_expiry: bool = False) -> Iterator[Site]:
-    clock = Clock()
+    clock = ServiceClock()
     app = Flask(__name__)
     with live_emulator(clock) as emulator:
         app.config.update(SIGNALR_CONNECTION_STRING=emulator.connection_string, SIGNALR_REFRESH=True)

@@ -1,7 +1,7 @@
 """The end of a session: how long the app's own session of a signed-in user lasts if nobody uses it."""
 
 from flask import Flask, current_app, request, session
-from flask.sessions import SecureCookieSessionInterface
+from flask.sessions import SecureCookieSessionInterface, SessionMixin
 from itsdangerous.encoding import base64_decode, bytes_to_int
 
 
@@ -18,14 +18,15 @@ def session_ends_at(now: int) -> int | None:
 
     Source: pallets/flask:src/flask/sessions.py, SecureCookieSessionInterface.
     """
-    if not session:  # the app knows its users by something else
+    current: SessionMixin = session._get_current_object()  # type: ignore[attr-defined] # a proxy looks up each time anew
+    if not current:  # the app knows its users by something else
         return None
     app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
     lifetime = int(app.permanent_session_lifetime.total_seconds())
     interface = app.session_interface
     if not _is_flasks_own(interface):
-        return now + lifetime if session.permanent else None
-    if interface.should_set_cookie(app, session):
+        return now + lifetime if current.permanent else None
+    if interface.should_set_cookie(app, current):
         return now + lifetime
     return _signed_at(request.cookies[interface.get_cookie_name(app)]) + lifetime
 

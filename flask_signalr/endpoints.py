@@ -18,7 +18,7 @@ from flask_signalr.tokens import SigningKey
 EndpointType = Literal["primary", "secondary"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ServiceEndpoint:
     """One instance of Azure SignalR Service, or an emulator of it.
 
@@ -53,6 +53,8 @@ class ServiceEndpoint:
         weight: object = self.weight
         if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 < weight < math.inf:
             raise ConfigurationError(f"a weight is a number above 0, not {weight!r}")
+        if self.client_base_url == self.audience_base_url:  # one text for both: a negotiation reads both
+            object.__setattr__(self, "client_base_url", self.audience_base_url)
         if self.access_key is not None:
             object.__setattr__(self, "key", SigningKey(self.access_key))
 
@@ -176,7 +178,7 @@ class EndpointRouter:
         """
         if len(endpoints) == 1:
             return endpoints[0]
-        group = EndpointGroup.of(endpoints)
+        group = endpoints if isinstance(endpoints, EndpointGroup) else EndpointGroup(endpoints)  # a call less than `of`
         if self._weight is None or len(group.candidates) < 2:
             return group.choose()
         return _by_weights(group.candidates, [self._weight(endpoint) for endpoint in group.candidates])

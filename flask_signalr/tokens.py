@@ -15,7 +15,6 @@ ALGORITHMS = ("HS256", "HS512")
 TOKEN_LIMIT = 4096
 """Characters of a token that the service accepts (``AuthUtility.cs``)."""
 
-_HASHES: Mapping[str, Callable[[bytes], Any]] = {"HS256": hashlib.sha256, "HS512": hashlib.sha512}
 _encode_json = msgspec.json.Encoder().encode
 _NOT_JSON = (TypeError, ValueError, OverflowError, RecursionError)
 
@@ -33,31 +32,27 @@ class SigningKey:
     Source: Azure/azure-signalr:src/Microsoft.Azure.SignalR.Common/Auth/AuthUtility.cs.
     """
 
-    __slots__ = ("_headers", "_states", "key_id")
+    # An app with many endpoints has many keys, each of which is seldom in the processor's cache: the less of it a
+    # signature touches, the better.
+    __slots__ = ("_hs256", "_hs512", "key_id")
 
     def __init__(self, access_key: str, key_id: str | None = None) -> None:
         self.key_id = key_id
         key = access_key.encode()
-        self._states = {algorithm: _hmac_states(_HASHES[algorithm], key) for algorithm in ALGORITHMS}
-        self._headers = {algorithm: _header(algorithm, key_id) for algorithm in ALGORITHMS}
+        headers = _headers(key_id) if key_id else _HEADERS
+        self._hs256 = (headers["HS256"], *_hmac_states(hashlib.sha256, key))
+        self._hs512 = (headers["HS512"], *_hmac_states(hashlib.sha512, key))
 
     def sign(self, payload: bytes, algorithm: str) -> str:
         """Return the compact JWT (RFC 7519) of a payload, which must be JSON."""
-        signing_input = self._headers[algorithm] + _base64url(payload)
-        return (signing_input + b"." + _base64url(self._hmac(signing_input, algorithm))).decode()
+        header, inner, outer = self._hs256 if algorithm == "HS256" else self._hs512
+        signing_input = header + _base64url(payload)
+        return (signing_input + b"." + _base64url(_hmac(inner, outer, signing_input))).decode()
 
     def connection_digest(self, connection_id: str) -> bytes:
         """Return what the service signs an upstream request of a connection with: HMAC-SHA256 of the connection id."""
-        return self._hmac(connection_id.encode(), "HS256")
-
-    def _hmac(self, message: bytes, algorithm: str) -> bytes:
-        inner, outer = self._states[algorithm]
-        inner = inner.copy()
-        inner.update(message)
-        outer = outer.copy()
-        outer.update(inner.digest())
-        digest: bytes = outer.digest()
-        return digest
+        _, inner, outer = self._hs256
+        return _hmac(inner, outer, connection_id.encode())
 
     def __repr__(self) -> str:
         return f"SigningKey(key_id={self.key_id!r})"
@@ -103,6 +98,15 @@ def sign_access_token(
     return token
 
 
+def _hmac(inner: Any, outer: Any, message: bytes) -> bytes:
+    inner = inner.copy()
+    inner.update(message)
+    outer = outer.copy()
+    outer.update(inner.digest())
+    digest: bytes = outer.digest()
+    return digest
+
+
 def _hmac_states(new_hash: Callable[[bytes], Any], key: bytes) -> tuple[Any, Any]:
     block_size = new_hash(b"").block_size
     if len(key) > block_size:
@@ -119,9 +123,13 @@ def _base64url(octets: bytes) -> bytes:
     return b2a_base64(octets, newline=False).translate(_URL_ALPHABET, b"=")
 
 
-def _header(algorithm: str, key_id: str | None) -> bytes:
-    header = {"alg": algorithm, "typ": "JWT"} | ({"kid": key_id} if key_id else {})
-    return _base64url(_encode_json(header)) + b"."
+def _headers(key_id: str | None) -> dict[str, bytes]:
+    """Return a token's beginning for each algorithm."""
+    more = {"kid": key_id} if key_id else {}
+    return {name: _base64url(_encode_json({"alg": name, "typ": "JWT"} | more)) + b"." for name in ALGORITHMS}
+
+
+_HEADERS = _headers(None)
 
 
 def _unwritable(payload: Mapping[str, Any], fault: Exception) -> InvalidClaim:

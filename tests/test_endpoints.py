@@ -40,6 +40,13 @@ def test_clients_and_servers_use_the_endpoint_unless_told_otherwise() -> None:
     assert parsed.client_base_url == parsed.server_base_url == "https://a:8443/x/"
 
 
+def test_clients_of_most_endpoints_open_the_audience_itself() -> None:
+    """The same object: of many endpoints each is seldom in the processor's cache."""
+    parsed = endpoint("https://a")
+
+    assert parsed.client_base_url is parsed.audience_base_url
+
+
 def test_an_endpoint_of_entra_id_has_no_key() -> None:
     parsed = ServiceEndpoint.parse("Endpoint=https://a;AuthType=azure.msi;ClientId=c")
 

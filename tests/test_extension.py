@@ -265,6 +265,7 @@ EFFECTS: dict[str, tuple[Any, Any, Callable[[TestResponse], Any], Any, Any]] = {
     "access_token_algorithm": ("HS256", "HS512", algorithm, "HS256", "HS512"),
     "token_options": (TokenOptions(), TokenOptions(detailed_errors=True), claim("asrs.s.derror"), None, "True"),
     "close_on_expiry": (False, True, claim("asrs.s.coae"), None, "true"),
+    "server_sdk_url": (False, True, lambda answer: "asrs.op=" in body(answer)["url"], False, True),
 }  # fmt: skip
 """Of each keyword a value, another one, what to look at, and how it looks with the one and with the other."""
 

@@ -1,6 +1,7 @@
 """The sign-in of a live connection at the service: what is asked, who has it, and what is believed of the answer."""
 
 import json
+import traceback
 from typing import Any
 
 import pytest
@@ -152,6 +153,17 @@ def test_what_the_endpoints_say_comes_to_one_code(answers: list[ServiceResponse]
 
     assert refusal.value.code == code
     assert TOKEN not in str(refusal.value)
+
+
+@pytest.mark.parametrize("status", [400, 403])
+def test_a_service_that_quotes_the_token_does_not_bring_it_into_the_log(status: int) -> None:
+    said = json.dumps({"message": f"connection '{TOKEN}' is no good"}).encode()
+    service = RecordedService(lambda request: ServiceResponse(status, {}, said))
+
+    with pytest.raises(RefreshRefused, match=r"connection '\[redacted\]' is no good") as refusal:
+        connection(service).renew((), None)
+
+    assert TOKEN not in "".join(traceback.format_exception(refusal.value))
 
 
 def test_an_endpoint_that_cannot_be_reached_might_have_it() -> None:

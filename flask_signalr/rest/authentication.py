@@ -104,7 +104,10 @@ class LiveConnection:
         body = json_body({"connectionToken": self.token, **more})
         call = Call("POST", path, _SUBJECT, body=body)
         caller = _in_version(self.caller)
-        return _owner(caller.endpoints, caller.ask_each(call))
+        try:
+            return _owner(caller.endpoints, caller.ask_each(call))
+        except RefreshRefused as refusal:  # the service may quote what it was sent
+            raise RefreshRefused(refusal.code, refusal.reason.replace(self.token, "[redacted]")) from None
 
     def _owned(self, endpoint: EndpointClient, response: ServiceResponse) -> RenewedConnection:
         """Return the connection that an answer tells of, if it is the user's own: an answer is not just believed."""
@@ -135,10 +138,10 @@ def _owner(endpoints: Sequence[EndpointClient], outcomes: Sequence[Outcome]) -> 
     errors = [outcome for outcome in outcomes if isinstance(outcome, ServiceError)]
     for error in errors:
         if error.status == 403 and error.code in (None, "ConnectionUserMismatch"):
-            raise RefreshRefused("permission_change_rejected", str(error)) from error
+            raise RefreshRefused("permission_change_rejected", str(error))
     for error in errors:
         if error.status != 404:
-            raise _failed(str(error)) from error
+            raise _failed(str(error))
     raise RefreshRefused("connection_not_found", "no service endpoint has the connection, or no longer")
 
 

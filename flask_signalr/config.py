@@ -1,6 +1,7 @@
 """Configuration: the ``SIGNALR_*`` keys of an app, read once into one value."""
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -154,7 +155,16 @@ def _endpoints(keys: ConfigurationKeys) -> tuple[ServiceEndpoint, ...]:
     with _naming("SIGNALR_ENDPOINT_WEIGHTS"):
         found = _weighted(found, keys.endpoint_weights)
     with _naming("SIGNALR_ENDPOINTS"):
-        return merge_endpoints(found)
+        merged = merge_endpoints(found)
+        _check_names(merged)
+        return merged
+
+
+def _check_names(endpoints: Iterable[ServiceEndpoint]) -> None:
+    """Refuse two instances of one name: nobody could say which of them is down."""
+    for name, count in Counter(endpoint.name for endpoint in endpoints).items():
+        if name and count > 1:
+            raise ConfigurationError(f"{count} endpoints are named {name!r}, give each a name of its own")
 
 
 def _weighted(endpoints: list[ServiceEndpoint], weights: Mapping[str, float]) -> list[ServiceEndpoint]:

@@ -35,7 +35,7 @@ EAST, WEST = CONNECTION_STRING, OTHER_CONNECTION_STRING
 
 
 def settings(**config: Any) -> Settings:
-    return Settings.from_config({"SIGNALR_ENDPOINTS": {"east": EAST, "west:secondary": WEST}, **config})
+    return Settings.from_config({"SIGNALR_ENDPOINTS": {"east": EAST, "west:secondary": WEST}} | config)
 
 
 def test_the_configuration_weighs_endpoints_by_name() -> None:
@@ -58,6 +58,14 @@ def test_the_configuration_weighs_endpoints_by_name() -> None:
 def test_weights_that_cannot_be_used_are_refused(weights: object, fault: str) -> None:
     with pytest.raises(ConfigurationError, match=fault):
         settings(SIGNALR_ENDPOINT_WEIGHTS=weights)
+
+
+def test_two_endpoints_of_one_name_are_refused() -> None:
+    """Nobody could say which of them is down, and the failure of one would hide the other's."""
+    both = {"east": EAST, "east:secondary": WEST}
+
+    with pytest.raises(ConfigurationError, match="SIGNALR_ENDPOINTS: 2 endpoints are named 'east'"):
+        settings(SIGNALR_ENDPOINTS=both)
 
 
 # Health.

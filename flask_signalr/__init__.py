@@ -94,9 +94,9 @@ if TYPE_CHECKING:
     from flask_signalr.service_errors import (
         ClientInvocationFailed,
         EntraTokenUnavailable,
+        PartialFailure,
         RecipientNotFound,
         ServiceBusy,
-        ServiceCallsFailed,
         ServiceRefusedCall,
         ServiceRefusedToken,
         ServiceUnreachable,
@@ -152,6 +152,7 @@ __all__ = [
     "NegotiationRefused",
     "NoServiceEndpoint",
     "OriginNotAllowed",
+    "PartialFailure",
     "Policy",
     "Principal",
     "ProtocolError",
@@ -170,7 +171,6 @@ __all__ = [
     "SendMessage",
     "ServerSdkUrl",
     "ServiceBusy",
-    "ServiceCallsFailed",
     "ServiceClient",
     "ServiceEndpoint",
     "ServiceError",
@@ -253,7 +253,7 @@ _HOMES = {
     "rest.hub_clients": "HubClients",
     "routers": "ClaimRouter QueryRouter RegionRouter",
     "server_sdk_url": "ServerSdkUrl",
-    "service_errors": "ClientInvocationFailed EntraTokenUnavailable RecipientNotFound ServiceBusy ServiceCallsFailed "
+    "service_errors": "ClientInvocationFailed EntraTokenUnavailable PartialFailure RecipientNotFound ServiceBusy "
     "ServiceRefusedCall ServiceRefusedToken ServiceUnreachable",
     "token_claims": "TokenOptions",
 }

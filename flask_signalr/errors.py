@@ -31,7 +31,7 @@
     │   ├── ServiceRefusedCall      it finds a fault in the call
     │   ├── RecipientNotFound       nobody is connected where the call goes
     │   ├── ClientInvocationFailed  a client was asked for a result and gave none
-    │   └── ServiceCallsFailed      some of several calls failed
+    │   └── PartialFailure          some of several calls failed
     ├── StoreUnavailable            the store that processes share cannot be reached
     ├── AccessTokenTooLong          the claims do not fit into a service token                     413
     ├── NegotiationRefused          the app refused a negotiate (`flask_signalr.testing`)

@@ -47,7 +47,7 @@ class ClientInvocationFailed(ServiceError):
     """A client was asked for a result and answered with an error, or not in time; the text has the client's words."""
 
 
-class ServiceCallsFailed(ServiceError):
+class PartialFailure(ServiceError):
     """Some of several calls failed; the others were carried out.
 
     Args:

@@ -3,8 +3,8 @@
 import pytest
 
 from flask_signalr import (
+    PartialFailure,
     RecipientNotFound,
-    ServiceCallsFailed,
     ServiceError,
     ServiceRequest,
     ServiceResponse,
@@ -80,7 +80,7 @@ def test_a_client_may_be_where_no_answer_came_from() -> None:
 def test_one_endpoints_failure_does_not_keep_the_others_from_their_message() -> None:
     service = RecordedService(by_host(east=BROKEN, west=DONE))
 
-    with pytest.raises(ServiceCallsFailed, match="1 of 2 calls failed: everyone at east") as failure:
+    with pytest.raises(PartialFailure, match="1 of 2 calls failed: everyone at east") as failure:
         service.hub(EAST, WEST).all.send("news")
 
     assert len(service.requests) == 2
@@ -95,7 +95,7 @@ def test_one_users_failure_does_not_keep_the_others_from_their_message() -> None
 
     service = RecordedService(answer)
 
-    with pytest.raises(ServiceCallsFailed) as failure:
+    with pytest.raises(PartialFailure) as failure:
         service.hub().users(*(f"u{number}" for number in range(20))).send("news")
 
     assert len(service.requests) == 20

@@ -1,7 +1,7 @@
 """What a caller learns of calls that failed."""
 
 from flask_signalr.errors import ServiceError
-from flask_signalr.service_errors import RecipientNotFound, ServiceBusy, ServiceCallsFailed, ServiceUnreachable
+from flask_signalr.service_errors import PartialFailure, RecipientNotFound, ServiceBusy, ServiceUnreachable
 
 
 def busy(user_id: str) -> ServiceBusy:
@@ -20,7 +20,7 @@ def test_a_busy_service_need_not_say_for_how_long() -> None:
 def test_failed_calls_are_all_named() -> None:
     gone = RecipientNotFound("gone", method="POST", path="/", status=404)
 
-    error = ServiceCallsFailed({"user 'ada'": busy("ada"), "user 'bob'": gone}, 3)
+    error = PartialFailure({"user 'ada'": busy("ada"), "user 'bob'": gone}, 3)
 
     assert str(error) == "2 of 3 calls failed: user 'ada': try again later; user 'bob': gone"
     assert error.failures["user 'bob'"] is gone
@@ -30,7 +30,7 @@ def test_failed_calls_are_all_named() -> None:
 
 def test_a_text_of_a_thousand_failures_stays_readable() -> None:
     """All of them are in the attribute."""
-    error = ServiceCallsFailed({f"user '{number}'": busy(str(number)) for number in range(1000)}, 1000)
+    error = PartialFailure({f"user '{number}'": busy(str(number)) for number in range(1000)}, 1000)
 
     assert str(error).startswith("1000 of 1000 calls failed: user '0': try again later; ")
     assert str(error).endswith("user '9': try again later; and 990 more")

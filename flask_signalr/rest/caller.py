@@ -8,7 +8,7 @@ from flask_signalr.rest.calls import Call, HubAddress
 from flask_signalr.rest.endpoint_client import EndpointClient
 from flask_signalr.rest.exchange import ServiceResponse
 from flask_signalr.rest.fan_out import Task, fan_out
-from flask_signalr.service_errors import RecipientNotFound, ServiceCallsFailed
+from flask_signalr.service_errors import PartialFailure, RecipientNotFound
 
 Outcome = ServiceResponse | ServiceError | None
 """What came of a call; ``None`` if what it names is not there."""
@@ -44,7 +44,7 @@ class HubCaller:
 
         Raises:
             ServiceError: A call failed, if it was the only one.
-            ServiceCallsFailed: Some of several calls failed, or no time was left for them; the others were made.
+            PartialFailure: Some of several calls failed, or no time was left for them; the others were made.
         """
         self._answers(calls)
 
@@ -123,4 +123,4 @@ def _raise_failures(outcomes: Outcomes) -> None:
     if failures and len(outcomes) == 1:
         raise next(iter(failures.values()))
     if failures:
-        raise ServiceCallsFailed(failures, len(outcomes))
+        raise PartialFailure(failures, len(outcomes))

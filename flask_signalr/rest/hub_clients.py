@@ -35,13 +35,13 @@ class Several:
         """Call a method of all their clients, as `Everyone.send` does.
 
         Raises:
-            ServiceCallsFailed: The service could not be told for some of them; its ``failures`` names them.
+            PartialFailure: The service could not be told for some of them; its ``failures`` names them.
         """
         body = message(target, arguments)
         self.caller.run(*(recipient.sending(body) for recipient in self.recipients))
 
     def close(self, reason: str | None = None) -> None:
-        """Close all their connections. Raises `ServiceCallsFailed`."""
+        """Close all their connections. Raises `PartialFailure`."""
         self.caller.run(*(recipient.closing(reason) for recipient in self.recipients))
 
 

@@ -49,12 +49,18 @@ def without_tokens(document: dict[str, Any]) -> dict[str, Any]:
     return document
 
 
+def has_giants(value: Any) -> bool:
+    """Return whether there is an integer of more than 64 bits, which MessagePack has not and the API refuses."""
+    if isinstance(value, dict):
+        return any(map(has_giants, value.values()))
+    if isinstance(value, list):
+        return any(map(has_giants, value))
+    return isinstance(value, int) and not -(2**63) <= value < 2**64
+
+
 @schemathesis.serializer("application/x-msgpack")
 def packed(context: schemathesis.SerializationContext, value: Any) -> bytes:
-    try:
-        return msgspec.msgpack.encode(value)
-    except OverflowError:  # JSON's integers have any length
-        hypothesis.reject()
+    return msgspec.msgpack.encode(value)
 
 
 schemathesis.openapi.media_type(
@@ -74,6 +80,7 @@ def test_no_call_is_answered_in_a_way_that_the_document_does_not_tell(
 ) -> None:
     url = requests.Request(params=case.query, url=emulator.url + case.formatted_path).prepare().url
     hypothesis.assume(len(url or "") < LONGEST_URL)  # a longer one never gets as far as the API
+    hypothesis.assume(not has_giants(case.body))  # no schema keeps them out of what may be anything
 
     response = case.call(base_url=emulator.url, auth=signed)
 

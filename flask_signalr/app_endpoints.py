@@ -32,10 +32,11 @@ class AppEndpoints:
 
     def reachable(self) -> EndpointGroup:
         """Return the endpoints that are up, primary ones first; may be empty."""
-        if self._make is None:
+        make = self._make  # read once: another thread may end the probing in between
+        if make is None:
             return self._group
         monitor = self._monitors.get(os.getpid())  # a forked process has its parent's, but not the thread
-        return self._start(self._make).reachable() if monitor is None else monitor.reachable()
+        return self._start(make).reachable() if monitor is None else monitor.reachable()
 
     def status(self) -> list[EndpointStatus]:
         """Return what this process knows of each endpoint; those that were never probed count as up."""
@@ -74,4 +75,6 @@ class AppEndpoints:
         """
         monitor = self._monitors.setdefault(os.getpid(), make())
         weakref.finalize(self, monitor.stop)
+        if self._make is None:  # `stop` came in between and knew nothing of it
+            monitor.stop()
         return monitor

@@ -248,6 +248,27 @@ def test_a_reload_keeps_what_is_known_and_lets_the_former_thread_end(site: Regio
     assert kept == {"west"}
 
 
+def test_no_request_fails_while_the_settings_are_read_anew(site: Regions) -> None:
+    """Requests that are being answered ask the former settings' endpoints, whose thread is just ending."""
+    statuses: queue.SimpleQueue[int] = queue.SimpleQueue()
+    done = threading.Event()
+
+    def negotiate_all_the_time() -> None:
+        while not done.is_set():
+            statuses.put(site.negotiate().status_code)
+
+    clients = [threading.Thread(target=negotiate_all_the_time) for _ in range(4)]
+    for client in clients:
+        client.start()
+    for _ in range(200):
+        site.signalr.reload()
+    done.set()
+    for client in clients:
+        client.join()
+
+    assert {statuses.get() for _ in range(statuses.qsize())} == {200}
+
+
 def test_one_endpoint_is_never_probed(site: Regions) -> None:
     """Clients could be sent nowhere else."""
     site.configure(SIGNALR_ENDPOINTS={"east": site.strings["east"]})

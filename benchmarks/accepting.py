@@ -1,6 +1,6 @@
 """A server that accepts every message at once: what is left of a send is what the client makes of it.
 
-``python -m benchmarks.accepting`` prints the port that it listens on, and ends with its standard input.
+``python -m benchmarks.accepting 3`` prints the three ports that it listens on, and ends with its standard input.
 """
 
 import re
@@ -25,11 +25,11 @@ _LENGTH = re.compile(rb"\r\ncontent-length: *([0-9]+)\r\n", re.IGNORECASE)
 
 
 @contextmanager
-def accepting_server() -> Iterator[int]:
-    """Run the server in a process of its own, and yield its port."""
-    command = [sys.executable, "-m", "benchmarks.accepting"]
+def accepting_server(count: int = 1) -> Iterator[list[int]]:
+    """Run the server in a process of its own, and yield the ports that it listens on."""
+    command = [sys.executable, "-m", "benchmarks.accepting", str(count)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:  # closes both, and waits
-        yield int(process.stdout.readline())  # type: ignore[union-attr] # it is a pipe
+        yield [int(port) for port in process.stdout.readline().split()]  # type: ignore[union-attr] # it is a pipe
 
 
 def answer_requests(connection: socket.socket) -> None:
@@ -48,10 +48,11 @@ def answer_requests(connection: socket.socket) -> None:
 
 def main() -> None:
     """Serve until the standard input ends."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        print(listener.getsockname()[1], flush=True)
+    listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(int(sys.argv[1]))]
+    print(*(listener.getsockname()[1] for listener in listeners), flush=True)
+    for listener in listeners:
         threading.Thread(target=_accept, args=(listener,), daemon=True).start()
-        sys.stdin.buffer.read()
+    sys.stdin.buffer.read()
 
 
 def _accept(listener: socket.socket) -> None:

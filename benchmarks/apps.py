@@ -51,9 +51,7 @@ def create_quickstart(hubs: int = 1, endpoints: int = 1) -> Flask:
     }
     app.config["SIGNALR_HEALTH_INTERVAL"] = 0  # nobody is at these addresses
     signalr = SignalR(app)
-    signalr.hub("open", allow_anonymous=True)
-    signalr.hub("cookie", auth=[CookieAuth()])
-    signalr.hub("bearer", auth=[BearerAuth(BEARER_SECRET, issuer="https://login.example", audience="api://chat")])
+    declare_hubs(signalr)
     for number in range(1, hubs):
         signalr.hub(f"hub{number}", allow_anonymous=True)
 
@@ -62,6 +60,13 @@ def create_quickstart(hubs: int = 1, endpoints: int = 1) -> Flask:
         return CONSTANT
 
     return app
+
+
+def declare_hubs(signalr: SignalR) -> None:
+    """Declare a hub for each way to sign in, and ``open`` for anybody."""
+    signalr.hub("open", allow_anonymous=True)
+    signalr.hub("cookie", auth=[CookieAuth()])
+    signalr.hub("bearer", auth=[BearerAuth(BEARER_SECRET, issuer="https://login.example", audience="api://chat")])
 
 
 def bearer_token() -> str:

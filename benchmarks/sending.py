@@ -25,7 +25,7 @@ ROUND = 0.02
 
 def run() -> list[Row]:
     """Send the same message in three ways to a server in another process, by turns; the time on the clock counts."""
-    with accepting_server() as port:
+    with accepting_server() as (port,):
         turns = take_turns(
             {SUBJECT: _sending(port), RAW: _raw(port), AZURE: _azure(port)}, clock=time.perf_counter, duration=ROUND
         )

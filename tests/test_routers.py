@@ -25,7 +25,7 @@ from flask_signalr.emulator import Emulator
 from flask_signalr.endpoints import EndpointGroup
 from flask_signalr.principal import ANONYMOUS
 from tests.apps import ACCESS_KEY, bearer_headers, body, create_app
-from tests.client_process import ClientProcess, Refused, missing_node_client
+from tests.client_process import ClientProcess, Refused
 from tests.live import live_emulator, serving
 from tests.signing import SECRET
 
@@ -321,14 +321,6 @@ class Nowhere(EndpointRouter):
 
     def negotiate_endpoint(self, principal: Principal, endpoints: Sequence[ServiceEndpoint]) -> ServiceEndpoint:
         raise RouterRefused("this service is not offered in your country", 451)
-
-
-@pytest.fixture(scope="module")
-def node() -> Iterator[ClientProcess]:
-    if missing := missing_node_client():
-        pytest.skip(f"the tests with the official JavaScript client: {missing}")
-    with ClientProcess.node() as process:
-        yield process
 
 
 @pytest.fixture(scope="module")

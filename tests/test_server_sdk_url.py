@@ -14,7 +14,7 @@ from werkzeug.test import TestResponse
 from flask_signalr import BearerAuth, ConfigurationError, Invocation, ServerSdkUrl, SignalR
 from flask_signalr.server_sdk_url import client_query, new_request_id
 from tests.apps import ENDPOINT, bearer_headers, body, create_app, service_claims
-from tests.client_process import ClientProcess, missing_node_client
+from tests.client_process import ClientProcess
 from tests.live import live_emulator, serving
 from tests.serverless import ServerlessSite, serverless_site
 from tests.signing import SECRET
@@ -196,14 +196,6 @@ def test_what_cannot_stand_in_a_url_is_escaped(query: bytes, escaped: str) -> No
 
 
 # The official client.
-
-
-@pytest.fixture(scope="module")
-def node() -> Iterator[ClientProcess]:
-    if missing := missing_node_client():
-        pytest.skip(f"the tests with the official JavaScript client: {missing}")
-    with ClientProcess.node() as process:
-        yield process
 
 
 @pytest.mark.parametrize("transport", ["WebSockets", "ServerSentEvents", "LongPolling"])

@@ -42,6 +42,7 @@ RINGS = {
     "upstream_headers": 0,
     "upstream_signature": 0,
     "emulator.access_keys": 1,
+    "emulator.audiences": 1,
     "entra": 1,
     "emulator.client_calls": 1,
     "dispatch": 1,

@@ -2,20 +2,19 @@
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 import jwt
 import msgspec
 from jwt.algorithms import HMACAlgorithm
 
+from flask_signalr.emulator.audiences import ServiceAddress
 from flask_signalr.emulator.exchanged_keys import ExchangedKeys
 from flask_signalr.errors import AccessTokenRefused, AuthenticationFailed
 from flask_signalr.tokens import TOKEN_LIMIT
 
-_SHOWN_AUDIENCE = 200
 _LATEST = 2**53
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
@@ -70,23 +69,16 @@ def challenge(refusal: AuthenticationFailed) -> str:
     return "Bearer"
 
 
-_AudienceTest = Callable[[SplitResult], bool]
-
-
 class TokenCheck:
     """Checks access tokens against the keys and the addresses of one service.
 
-    The address is a matter of configuration and not of the request's ``Host`` header, which a caller chooses
-    and some clients send without the port.
-
     Args:
         access_keys: The keys that may have signed; asked for at each check, so that they can change.
-        hosts: The host names that a token may be made for.
-        port: The port that a token may name; it need not. ``None`` allows none.
+        hosts: As `ServiceAddress` takes them.
+        port: As `ServiceAddress` takes it.
         exchanged_keys: The keys that were handed out; a token names the one that signed it in its header (``kid``).
 
-    Source: RFC 7519 for the claims; Azure/azure-signalr, ServiceEndpoint.cs and RestApiProvider.cs for the
-    audiences of its server SDK, MicrosoftDocs/azure-docs, signalr-reference-data-plane-rest-api.md for the others.
+    Source: RFC 7519.
     """
 
     def __init__(
@@ -98,8 +90,7 @@ class TokenCheck:
     ) -> None:
         self._access_keys = access_keys
         self._exchanged_keys = exchanged_keys
-        self._hosts = frozenset(host.lower() for host in hosts)
-        self._port = port
+        self._address = ServiceAddress(hosts, port)
 
     def client(self, token: str | None, hub: str, now: float) -> ClientIdentity:
         """Return whom a client's token names.
@@ -113,11 +104,7 @@ class TokenCheck:
             AccessTokenRefused: The token does not open this hub.
         """
         claims = self._valid_claims(token, now)
-        self._check_audience(
-            claims,
-            lambda url: url.path.rstrip("/").lower() == "/client" and _opens_hub(url.query, hub),
-            f"/client/?hub={hub}",
-        )
+        self._address.check_client(claims, hub)
         return ClientIdentity(_user_id(claims), claims)
 
     def rest(self, token: str | None, path: str, query: str, now: float) -> None:
@@ -132,13 +119,7 @@ class TokenCheck:
         Raises:
             AccessTokenRefused: The token is not for this call.
         """
-        claims = self._valid_claims(token, now)
-        pairs = _pairs(query)
-        self._check_audience(
-            claims,
-            lambda url: _segments(url.path) == _segments(path) and _pairs(url.query) <= pairs,
-            path,
-        )
+        self._address.check_call(self._valid_claims(token, now), path, query)
 
     def _valid_claims(self, token: str | None, now: float) -> dict[str, Any]:
         """Return the claims of a token that is signed and in force."""
@@ -199,23 +180,6 @@ class TokenCheck:
         exchanged = self._exchanged_keys.find(key_id, now) if self._exchanged_keys is not None and key_id else None
         return self._access_keys if exchanged is None else (exchanged,)
 
-    def _check_audience(self, claims: Mapping[str, Any], fits: _AudienceTest, path: str) -> None:
-        if "aud" not in claims:
-            raise AccessTokenRefused("aud", f"the access token has no audience: set the claim aud to {self._url(path)}")
-        audience = claims["aud"]
-        candidates = audience if isinstance(audience, list) else [audience]
-        if not any(self._is_here(url) and fits(url) for url in _urls(candidates)):
-            shown = ascii(audience)[:_SHOWN_AUDIENCE]
-            raise AccessTokenRefused(
-                "aud", f"the access token is for {shown} (claim aud) and this needs {self._url(path)}"
-            )
-
-    def _is_here(self, url: SplitResult) -> bool:
-        return url.scheme in {"http", "https"} and url.hostname in self._hosts and url.port in {None, self._port}
-
-    def _url(self, path: str) -> str:
-        return " or ".join(f"'http://{host}{path}'" for host in sorted(self._hosts))
-
 
 def _claims(payload: bytes) -> dict[str, Any]:
     return msgspec.json.decode(payload, type=dict[str, Any])
@@ -245,35 +209,3 @@ def _user_id(claims: Mapping[str, Any]) -> str | None:
     if _CONTROLS.search(user_id):  # no header can carry it, and another text must not stand in for it
         raise AccessTokenRefused(names[0], f"the access token's user id (claim {names[0]}) holds control characters")
     return user_id or None
-
-
-def _urls(audiences: list[Any]) -> Iterator[SplitResult]:
-    """Yield those audiences that are URLs with a readable host and port."""
-    for audience in audiences:
-        if isinstance(audience, str):
-            try:
-                url = urlsplit(audience)
-                _ = url.port
-            except ValueError:
-                continue
-            yield url
-
-
-def _opens_hub(query: str, hub: str) -> bool:
-    return [(name.lower(), value.lower()) for name, value in parse_qsl(query)] == [("hub", hub)]
-
-
-_HUB = 4  # of the empty text before the first slash, "api", "hubs" and the hub
-
-
-def _segments(path: str) -> list[str]:
-    """Return the segments of a path, decoded one by one: an encoded slash is part of a name.
-
-    The case of users, groups and connections counts; that of what leads up to them does not.
-    """
-    segments = [unquote(segment) for segment in path.rstrip("/").split("/")]
-    return [segment.lower() for segment in segments[:_HUB]] + segments[_HUB:]
-
-
-def _pairs(query: str) -> set[tuple[str, str]]:
-    return {(name.lower(), value.lower()) for name, value in parse_qsl(query)}

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from flask import Blueprint, Flask, Response, request, session
 
-from flask_signalr import CookieAuth, SignalR, everything
+from flask_signalr import CookieAuth, Invocation, QueryRouter, SignalR, everything
 from flask_signalr.errors import (
     AccessTokenRefused,
     ConfigurationError,
@@ -14,6 +14,7 @@ from flask_signalr.errors import (
     ProtocolError,
 )
 from flask_signalr.testing import FakeService
+from tests import apps
 from tests.apps import CONNECTION_STRING, NameAuth, named
 
 
@@ -243,3 +244,31 @@ def test_a_test_client_that_signed_in_before_is_used() -> None:
     assert service.connect("chat", client=client).user_id == "ada"
     with pytest.raises(NegotiationRefused):
         service.connect("chat")
+
+
+# The query.
+
+
+def test_a_client_negotiates_with_the_query_of_its_url() -> None:
+    """Where a router asks for it, nobody could connect without."""
+    signalr = SignalR(allow_anonymous=True, endpoint_router=QueryRouter())
+    signalr.hub("chat")
+    app = apps.create_app(signalr)
+
+    assert not FakeService(app).connect("chat", query={"endpoint": "any"}).is_closed
+    with pytest.raises(NegotiationRefused, match="the query has no endpoint"):
+        FakeService(app).connect("chat")
+
+
+@pytest.mark.parametrize(("tells", "room"), [(True, "b ü&"), (False, None)])
+def test_hub_methods_read_what_the_clients_url_tells_the_service(tells: bool, room: str | None) -> None:
+    signalr = SignalR(allow_anonymous=True, server_sdk_url=tells)
+    chat = signalr.hub("chat")
+
+    @chat.method("room")
+    def tell_room(invocation: Invocation) -> str | None:
+        return invocation.query.get("room")
+
+    connection = FakeService(apps.create_app(signalr)).connect("chat", query={"room": "b ü&"})
+
+    assert connection.invoke("room") == room

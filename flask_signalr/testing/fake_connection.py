@@ -31,13 +31,18 @@ Handler = Callable[..., Any]
 class FakeConnection:
     """A client that `FakeService.connect` let in.
 
+    Args:
+        exchange: Where it speaks to the service.
+        connection: What it negotiated there.
+        query: The query of the URL that it was given.
+
     Attributes:
         received: What the service has called so far: the method and its arguments, in one tuple each.
         is_closed: Whether the connection is over.
         error: Why the service closed it, if it said so.
     """
 
-    def __init__(self, exchange: Exchange, connection: Connection) -> None:
+    def __init__(self, exchange: Exchange, connection: Connection, query: str = "") -> None:
         self.received: list[tuple[Any, ...]] = []
         self.is_closed = False
         self.error: str | None = None
@@ -48,7 +53,7 @@ class FakeConnection:
         self._completions: dict[str, CompletionMessage] = {}
         self._items: dict[str, list[Any]] = {}
         self._handlers: dict[str, Handler] = {}
-        exchange.step(lambda service, now: service.open(connection, ClientTransport.WEBSOCKETS, now))
+        exchange.step(lambda service, now: service.open(connection, ClientTransport.WEBSOCKETS, now, query))
         exchange.step(lambda service, now: self._shake_hands(service.receive, now))
         exchange.settle()
 

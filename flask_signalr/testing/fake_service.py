@@ -70,12 +70,18 @@ class FakeService:
         state.use_transport(RestRoad(self._exchange, self._settings.endpoints, settings, clock, self._places))
 
     def connect(
-        self, hub: str, *, headers: Mapping[str, str] | None = None, client: FlaskClient | None = None
+        self,
+        hub: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        client: FlaskClient | None = None,
     ) -> FakeConnection:
         """Return a new connection to a hub.
 
         Args:
             hub: The hub's name.
+            query: The query of the hub's URL, such as ``{"endpoint": "west"}``.
             headers: Headers of the negotiate request, such as ``Authorization``.
             client: The test client that negotiates, signed in perhaps; a new one if ``None``.
 
@@ -84,12 +90,12 @@ class FakeService:
             AccessTokenRefused: The app did, and the service would not accept the token that it made.
             ConnectRefused: The service did, and the app's ``on_connected`` refused the connection.
         """
-        answer = self._negotiate(hub, headers, client or self._app.test_client())
+        answer = self._negotiate(hub, query, headers, client or self._app.test_client())
         endpoint, service_hub = self._destination(answer["url"])
         identity = token_check(endpoint, self._service).client(answer["accessToken"], service_hub, self._clock())
         connection = self._exchange.step(lambda service, now: service.negotiate(service_hub, identity, now))
         self._places[connection.token] = endpoint
-        fake = FakeConnection(self._exchange, connection)
+        fake = FakeConnection(self._exchange, connection, urlsplit(answer["url"]).query)
         if fake.is_closed:
             raise ConnectRefused(fake.error or "the service closed the connection")
         return fake
@@ -153,9 +159,11 @@ class FakeService:
         if not self._exchange.step(lambda *_: self._members(hub).add_to_group(connection.connection_id, group)):
             raise ValueError(f"connection {connection.connection_id} is not in hub {hub!r}")
 
-    def _negotiate(self, hub: str, headers: Mapping[str, str] | None, client: FlaskClient) -> dict[str, Any]:
-        url = self._routes.negotiate(hub)
-        response = client.post(url, query_string="negotiateVersion=1", headers=dict(headers or {}))
+    def _negotiate(
+        self, hub: str, query: Mapping[str, str] | None, headers: Mapping[str, str] | None, client: FlaskClient
+    ) -> dict[str, Any]:
+        url, complete = self._routes.negotiate(hub), {**(query or {}), "negotiateVersion": "1"}
+        response = client.post(url, query_string=complete, headers=dict(headers or {}))
         return _accepted(response, {"url", "accessToken"}, "negotiate")
 
     def _destination(self, url: str) -> tuple[ServiceEndpoint, str]:

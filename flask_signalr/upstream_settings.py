@@ -78,11 +78,13 @@ def upstream_keys(endpoints: Iterable[ServiceEndpoint], secondary: SecondaryKeys
     Args:
         endpoints: The service endpoints.
         secondary: Name of an endpoint to its key or keys, or only these where there is one endpoint. Several keys
-            are a list, or a text with ``;`` between them.
+            are a list, or a text with ``;`` between them. In a key's place may stand the endpoint's connection string
+            that has it.
 
     Raises:
-        ConfigurationError: It names an endpoint that is not there, or none of several; a key is empty or no text; or
-            there are more than `MAX_KEYS`. No text shows a key.
+        ConfigurationError: It names an endpoint that is not there, or none of several; a key is empty or no text; a
+            connection string is malformed or of another endpoint; or there are more than `MAX_KEYS` keys. No text shows
+            a key.
     """
     endpoints = tuple(endpoints)
     names = [endpoint.name for endpoint in endpoints]
@@ -97,8 +99,12 @@ def upstream_keys(endpoints: Iterable[ServiceEndpoint], secondary: SecondaryKeys
         if name not in names:
             raise ConfigurationError(f"there is no endpoint of the name {name[:50]!r}; there are {names!r}")
     texts = [endpoint.access_key for endpoint in endpoints if endpoint.access_key is not None]
-    for value in by_name.values():
-        texts += [key.strip() for key in (value.split(";") if isinstance(value, str) else value)]
+    for name, value in by_name.items():
+        for text in [value] if isinstance(value, str) else value:
+            if _is_connection_string(text):
+                texts.append(_key_of(text, endpoints[names.index(name)]))
+            else:
+                texts += [key.strip() for key in (text.split(";") if isinstance(value, str) else [text])]
     if not all(texts):
         raise ConfigurationError("a key is empty: leave out what is not there, and a ';' at the end")
     if any(letter < "!" or "\ud800" <= letter <= "\udfff" for text in texts for letter in text):
@@ -108,3 +114,27 @@ def upstream_keys(endpoints: Iterable[ServiceEndpoint], secondary: SecondaryKeys
         raise ConfigurationError(f"there are {len(unique)} keys of all endpoints together, and {MAX_KEYS} may be")
     known = {endpoint.access_key: endpoint.key for endpoint in endpoints if endpoint.key is not None}
     return tuple(known.get(text) or SigningKey(text) for text in unique)
+
+
+def _is_connection_string(text: str) -> bool:
+    """Return whether a text is one and not a key: no key begins with a name and ``=``."""
+    return any(piece.partition("=")[0].strip().lower() in {"endpoint", "accesskey"} for piece in text.split(";"))
+
+
+def _key_of(connection_string: str, endpoint: ServiceEndpoint) -> str:
+    """Return the key in a connection string of this endpoint.
+
+    Raises:
+        ConfigurationError: It is malformed, or of another endpoint, or has no key, or another key stands beside it.
+    """
+    if not all(piece.partition("=")[2].strip(" =") for piece in connection_string.split(";") if piece.strip()):
+        raise ConfigurationError("something stands beside a connection string in one text: give a list of both")
+    given = ServiceEndpoint.parse(connection_string)
+    if given.origin != endpoint.origin:  # nothing of it would ever come, and the key that is meant would be missing
+        own = f"endpoint {endpoint.name!r}" if endpoint.name else "the endpoint"
+        raise ConfigurationError(
+            f"the connection string is of {given.url}, and {own} is {endpoint.url}: take that one's secondary string"
+        )
+    if given.access_key is None:
+        raise ConfigurationError("the connection string has an AuthType and no key: take one with AccessKey")
+    return given.access_key

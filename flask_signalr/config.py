@@ -10,7 +10,7 @@ from typing import Any
 from flask_signalr.config_keys import CONNECTION_STRING_FORM, ConfigurationKeys, read_keys
 from flask_signalr.endpoint_health import DEFAULT_HEALTH, HealthSettings
 from flask_signalr.endpoints import ServiceEndpoint, merge_endpoints
-from flask_signalr.entra.entra_settings import NO_ENTRA, EntraSettings
+from flask_signalr.entra.entra_settings import NO_ENTRA, EntraSettings, check_encryption
 from flask_signalr.errors import ConfigurationError
 from flask_signalr.negotiation import check_application_name
 from flask_signalr.origins import parse_origins
@@ -177,10 +177,12 @@ def _weighted(endpoints: list[ServiceEndpoint], weights: Mapping[str, float]) ->
 
 def _endpoint(connection_string: str, name: str = "") -> ServiceEndpoint:
     try:
-        return ServiceEndpoint.parse(connection_string, name)
+        endpoint = ServiceEndpoint.parse(connection_string, name)
     except ConfigurationError as exc:  # the SDK's texts say what is wrong and not what would be right
         fault = str(exc).removesuffix(".")
         raise ConfigurationError(f"{fault}. A connection string: {CONNECTION_STRING_FORM}") from None
+    check_encryption(endpoint)
+    return endpoint
 
 
 @contextmanager

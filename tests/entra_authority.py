@@ -54,7 +54,8 @@ class EntraAuthority:
         folder: Where its certificate is written.
 
     Attributes:
-        certificate: The file with the certificate that callers must trust; it is a throw-away authority of its own.
+        certificate: The file with the certificate that callers must trust; it is a throw-away authority of its own, and
+            good for a service called ``signalr.test`` too.
         faults: What the authority does wrong.
         tokens: The tokens that it gave, in their order.
         was_asked: Set when a token is asked for.
@@ -62,7 +63,7 @@ class EntraAuthority:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.certificate = write_certificate(folder)
+        self.certificate = write_certificate(folder, "signalr.test")
         self.faults = Faults()
         self.tokens: list[str] = []
         self.was_asked = threading.Event()

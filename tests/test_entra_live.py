@@ -14,9 +14,21 @@ import pytest
 import urllib3
 from flask import Flask
 
-from flask_signalr import BearerAuth, Hub, ServiceClient, ServiceError, ServiceRefusedToken, SignalR, nothing, only
+from flask_signalr import (
+    BearerAuth,
+    ConfigurationError,
+    Hub,
+    ServiceClient,
+    ServiceError,
+    ServiceRefusedToken,
+    SignalR,
+    nothing,
+    only,
+)
 from flask_signalr.emulator import Emulator, EmulatorSettings
+from tests.certificate import tls_server
 from tests.client_process import ClientProcess, missing_node_client
+from tests.connect_proxy import ConnectProxy
 from tests.document_server import DocumentServer
 from tests.entra_authority import APP_ID, OTHER_APP_ID, EntraAuthority
 from tests.live import AUDIENCE, LONGEST_WAIT, serving
@@ -262,18 +274,72 @@ def test_a_path_of_the_server_endpoint_leads_to_the_exchange(entra_authority: En
     assert authorization == f"Bearer {entra_authority.tokens[0]}"
 
 
-def test_an_exchange_takes_the_proxy_of_the_environment(
+def test_an_exchange_takes_the_proxy_of_the_environment_which_reads_no_token(
     entra_authority: EntraAuthority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with DocumentServer() as proxy:
-        monkeypatch.setenv("HTTP_PROXY", proxy.url)
+    with (
+        DocumentServer(tls_server(entra_authority.certificate)) as service,
+        ConnectProxy(service.port) as proxy,
+    ):
+        for name in ("https_proxy", "no_proxy"):  # this machine's own come before those in capitals
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url)
         monkeypatch.setenv("NO_PROXY", "localhost")
-        proxy.documents["http://signalr.test/api/v1/auth/accessKey"] = {"KeyId": "the-key", "AccessKey": "x" * 40}
-        app, hub = app_of("Endpoint=http://signalr.test;AuthType=azure", entra_authority.credential())
+        service.documents["/api/v1/auth/accessKey"] = {"KeyId": "the-key", "AccessKey": "x" * 40}
+        app, hub = app_of("Endpoint=https://signalr.test;AuthType=azure", entra_authority.credential())
         with app.app_context():
             access = hub.negotiate(user_id="ada")
+        authorization = service.headers[0]["Authorization"]
 
+    (entra_token,) = entra_authority.tokens
     assert jwt.get_unverified_header(access.token)["kid"] == "the-key"
+    assert proxy.asked == ["signalr.test:443"]
+    assert authorization == f"Bearer {entra_token}"
+    assert entra_token.encode() not in proxy.seen
+
+
+@pytest.mark.parametrize(
+    "connection_string",
+    [
+        "Endpoint=http://signalr.test;AuthType=azure",
+        "Endpoint=http://127.0.0.1.signalr.test;Port=8888;AuthType=azure.msi",
+        "Endpoint=http://10.0.0.1;AuthType=azure.app;ClientId=c;TenantId=t;ClientSecret=s",
+        "Endpoint=https://signalr.test;ServerEndpoint=http://gateway.signalr.test;AuthType=azure",
+        "Endpoint=http://localhost;ServerEndpoint=http://signalr.test;AuthType=azure",
+    ],
+    ids=["name", "name like an address", "address", "server endpoint", "server endpoint behind this machine"],
+)
+def test_who_listens_on_the_way_to_the_service_gets_no_entra_token(
+    entra_authority: EntraAuthority, connection_string: str
+) -> None:
+    """The attack: a token in plain text opens every service instance of the app, for its whole hour."""
+    credential = entra_authority.credential()
+    fault = "each call would bring a token .* in plain text: take https"
+
+    with pytest.raises(ConfigurationError, match=f"^SIGNALR_CONNECTION_STRING: .*{fault}"):
+        app_of(connection_string, credential)
+    with pytest.raises(ConfigurationError, match=f"^SIGNALR_ENDPOINTS.'east'.: .*{fault}"):
+        app_of("", credential, SIGNALR_ENDPOINTS={"east": connection_string})
+    with pytest.raises(ConfigurationError, match=fault):
+        ServiceClient.from_connection_string(connection_string, credential=credential)
+
+    assert entra_authority.tokens == []
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "Endpoint=http://localhost;Port=8888",
+        "Endpoint=http://127.0.0.1:8888",
+        "Endpoint=http://[::1]:8888",
+        "Endpoint=http://signalr.test;ServerEndpoint=https://signalr.test",
+    ],
+)
+def test_an_emulator_on_this_machine_needs_no_encryption(entra_authority: EntraAuthority, address: str) -> None:
+    """And of several addresses, the one counts that the tokens go to."""
+    app, _ = app_of(f"{address};AuthType=azure", entra_authority.credential())
+
+    assert app.extensions["signalr"].settings.endpoints[0].key is None
 
 
 def test_a_service_client_without_flask_uses_the_credential_too(entra_authority: EntraAuthority) -> None:

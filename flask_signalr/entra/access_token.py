@@ -8,6 +8,7 @@ from functools import partial
 from flask_signalr.connection_string import EntraCredential
 from flask_signalr.endpoints import ServiceEndpoint
 from flask_signalr.entra.credentials import SCOPE, TokenCredential, check_credential, make_credential
+from flask_signalr.entra.entra_settings import check_encryption
 from flask_signalr.entra.refreshed import FetchFailed, Fresh, Pace, Refreshed
 from flask_signalr.rest.per_process import PerProcess
 
@@ -73,7 +74,7 @@ class EntraIdentity:
 
     Raises:
         MissingExtra: azure-identity is not installed.
-        ConfigurationError: A credential cannot be used.
+        ConfigurationError: A credential cannot be used, or its tokens would travel in plain text.
     """
 
     def __init__(
@@ -82,6 +83,9 @@ class EntraIdentity:
         credential: object | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        endpoints = tuple(endpoints)
+        for endpoint in endpoints:
+            check_encryption(endpoint)
         described = {each.credential for each in endpoints if each.credential is not None}
         self._tokens: dict[EntraCredential | None, EntraTokens]
         if credential is None:

@@ -100,11 +100,7 @@ def upstream_keys(endpoints: Iterable[ServiceEndpoint], secondary: SecondaryKeys
             raise ConfigurationError(f"there is no endpoint of the name {name[:50]!r}; there are {names!r}")
     texts = [endpoint.access_key for endpoint in endpoints if endpoint.access_key is not None]
     for name, value in by_name.items():
-        for text in [value] if isinstance(value, str) else value:
-            if _is_connection_string(text):
-                texts.append(_key_of(text, endpoints[names.index(name)]))
-            else:
-                texts += [key.strip() for key in (text.split(";") if isinstance(value, str) else [text])]
+        texts += _keys_of(endpoints[names.index(name)], value)
     if not all(texts):
         raise ConfigurationError("a key is empty: leave out what is not there, and a ';' at the end")
     if any(letter < "!" or "\ud800" <= letter <= "\udfff" for text in texts for letter in text):
@@ -116,12 +112,23 @@ def upstream_keys(endpoints: Iterable[ServiceEndpoint], secondary: SecondaryKeys
     return tuple(known.get(text) or SigningKey(text) for text in unique)
 
 
+def _keys_of(endpoint: ServiceEndpoint, value: str | list[str]) -> list[str]:
+    """Return the keys that are given for an endpoint."""
+    if not isinstance(value, str):
+        texts = value
+    elif _is_connection_string(value):
+        texts = [value]
+    else:
+        texts = value.split(";")
+    return [_key_of(endpoint, text) if _is_connection_string(text) else text.strip() for text in texts]
+
+
 def _is_connection_string(text: str) -> bool:
     """Return whether a text is one and not a key: no key begins with a name and ``=``."""
     return any(piece.partition("=")[0].strip().lower() in {"endpoint", "accesskey"} for piece in text.split(";"))
 
 
-def _key_of(connection_string: str, endpoint: ServiceEndpoint) -> str:
+def _key_of(endpoint: ServiceEndpoint, connection_string: str) -> str:
     """Return the key in a connection string of this endpoint.
 
     Raises:

@@ -75,8 +75,8 @@ def test_every_key_verifies_and_each_is_asked_once(config: dict[str, Any], keys:
         (ONE | {"SIGNALR_SECONDARY_KEYS": SECOND_STRING.replace(SECOND, "se cond")}, "blanks"),
     ],
     ids=["semicolon at the end", "blank", "unknown name", "blanks", "half a character", "too many", "no name",
-         "of another service", "of another endpoint", "without a key", "URL alone", "key alone", "key beside it", "twice",
-         "forgotten semicolon", "blanks in it"],
+         "of another service", "of another endpoint", "without a key", "URL alone", "key alone", "key beside it",
+         "twice", "forgotten semicolon", "blanks in it"],
 )  # fmt: skip
 def test_a_wrong_key_is_refused_without_showing_it(config: dict[str, Any], text: str) -> None:
     with pytest.raises(ConfigurationError) as refusal:

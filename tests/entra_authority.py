@@ -68,6 +68,7 @@ class EntraAuthority:
         self.tokens: list[str] = []
         self.was_asked = threading.Event()
         self._key_name = str(uuid.uuid4())
+        rsa_key(self._key_name)  # two first requests at once would each get a key of their own
         self._server = DocumentServer(tls_server(self.certificate))
         self.requested = self._server.requested
 

@@ -26,6 +26,11 @@ ARGUMENTS = {
         *("gunicorn", "--bind", "127.0.0.1:{port}", "--threads", "8", "--no-control-socket", "--graceful-timeout", "1"),
         *("--access-logfile", "-", "--log-level", "debug", "--capture-output", APP),
     ],
+    "gunicorn that forks": [
+        *("gunicorn", "--bind", "127.0.0.1:{port}", "--preload", "--workers", "2", "--no-control-socket"),
+        *("--timeout", "120", "--graceful-timeout", "1", "--log-level", "info", "--capture-output"),
+        "tests.forked_app:create_app()",
+    ],
     "granian": [
         *("granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", "{port}", "--blocking-threads", "8"),
         *("--log-level", "debug", "--access-log", "--access-log-fmt", "%(method)s %(path)s %(query_string)s"),
@@ -35,6 +40,7 @@ ARGUMENTS = {
 TELLS_THE_PORT = {
     "werkzeug": "Running on http://127.0.0.1:([0-9]+)",
     "gunicorn": "Listening at: http://127.0.0.1:([0-9]+)",
+    "gunicorn that forks": "Listening at: http://127.0.0.1:([0-9]+)",
 }
 
 UNTIL_IT_LISTENS = urllib3.Retry(connect=30, backoff_factor=0.02, backoff_max=1)

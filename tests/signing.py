@@ -96,3 +96,12 @@ def bearing(token: str) -> Request:
 def request_with(headers: Mapping[str, str] | None = None, query: str = "negotiateVersion=1") -> Request:
     builder = EnvironBuilder("/chat/negotiate", method="POST", query_string=query, headers=Headers(dict(headers or {})))
     return Request(builder.get_environ())
+
+
+def is_signed(token: str, key: str) -> bool:
+    """Return whether a service token was signed with this access key."""
+    try:
+        jwt.decode(token, key, ["HS256", "HS512"], options={"verify_aud": False})
+    except jwt.InvalidSignatureError:
+        return False
+    return True

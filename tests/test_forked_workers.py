@@ -2,11 +2,13 @@
 
 import json
 import os
+import secrets
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 import urllib3
@@ -17,6 +19,7 @@ from tests.entra_authority import EntraAuthority
 from tests.forked_app import TOGETHER, WORKER
 from tests.live import LONGEST_WAIT
 from tests.server_process import ServerProcess
+from tests.signing import is_signed
 from tests.test_entra_live import settings_for
 
 NEGOTIATE = "/chat/negotiate?negotiateVersion=1"
@@ -119,3 +122,30 @@ def test_each_worker_gets_its_own_key_of_the_service(entra_authority: EntraAutho
     assert (at_first, fetched) == ((1, 0) if used else (0, 2))  # azure-identity's own cache goes through the fork
     assert opened == [200, 200]
     assert sent == [202, 202]
+
+
+def test_each_worker_takes_on_the_new_keys_of_a_file(tmp_path: Path) -> None:
+    """By the recipe of docs/how-to/rotate-keys.md; a file that cannot be read changes nothing and fails no request."""
+    old, new = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
+    file = tmp_path / "keys.json"
+
+    def write(text: str) -> None:
+        (tmp_path / "next.json").write_text(text)
+        (tmp_path / "next.json").replace(file)
+
+    def keys_of(key: str) -> dict[str, str]:
+        return {"SIGNALR_CONNECTION_STRING": f"Endpoint=https://contoso.example;AccessKey={key};Version=1.0;"}
+
+    def signed_with(workers: Workers) -> list[str]:
+        tokens = [answer.json()["accessToken"] for answer in workers.each("POST", NEGOTIATE)]
+        return [next(name for name, key in (("old", old), ("new", new)) if is_signed(token, key)) for token in tokens]
+
+    write(json.dumps(keys_of(old)))
+    with two_workers(used=False, KEY_FILE=str(file), **keys_of(old)) as workers:
+        before = signed_with(workers)
+        write(json.dumps(keys_of(new)))
+        after = signed_with(workers)
+        write("{")
+        broken = signed_with(workers)
+
+    assert (before, after, broken) == (["old"] * 2, ["new"] * 2, ["new"] * 2)

@@ -86,8 +86,7 @@ def test_a_token_of_a_query_is_hidden_in_any_encoding(secret: str, before: str) 
     for encoded in (quote(secret, safe=""), quote(quote(secret, safe=""), safe="")):
         text = redact(f"{before}?access_token={encoded}&b=1")
 
-        assert text.endswith("&b=1")
-        assert len(encoded) < 4 or encoded not in text.removeprefix(before)
+        assert text.rpartition("access_token=")[2] == ("[redacted]&b=1" if encoded else "&b=1")
 
 
 @pytest.mark.parametrize(

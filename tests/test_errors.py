@@ -4,7 +4,7 @@ import inspect
 
 import pytest
 
-from flask_signalr import errors, service_errors
+from flask_signalr import endpoint_errors, errors, service_errors
 from flask_signalr.errors import (
     AccessTokenRefused,
     AccessTokenTooLong,
@@ -19,9 +19,9 @@ from flask_signalr.errors import (
 
 ALL = [
     kind
-    for module in (errors, service_errors)
+    for module in (errors, service_errors, endpoint_errors)
     for _, kind in inspect.getmembers(module, inspect.isclass)
-    if kind.__module__ == module.__name__
+    if kind.__module__ == module.__name__ and issubclass(kind, Exception)
 ]
 
 

@@ -24,6 +24,7 @@ from urllib3.exceptions import TimeoutError as Urllib3TimeoutError
 from flask_signalr.errors import ServiceError
 from flask_signalr.rest.exchange import ServiceRequest, ServiceResponse
 from flask_signalr.rest.per_process import PerProcess
+from flask_signalr.rest.timed_connection import connection_class
 from flask_signalr.service_errors import ServiceUnreachable
 
 LONGEST_BODY = 16 * 1024 * 1024
@@ -71,7 +72,7 @@ class Urllib3Transport:
                 decode_content=False,
             )
             with response:
-                return _answer(request, response, deadline)
+                return _answer(request, response)
         except HTTPError as exc:
             raise _unreachable(request, exc) from exc
 
@@ -80,9 +81,9 @@ class Urllib3Transport:
         pools = self._pools()
         pool = pools.get(origin)
         if pool is None:  # of two threads that come first at once, both get the same
-            pool = pools.setdefault(
-                origin, urllib3.connection_from_url(origin, maxsize=_KEPT_CONNECTIONS, retries=False)
-            )
+            made = urllib3.connection_from_url(origin, maxsize=_KEPT_CONNECTIONS, retries=False)
+            made.ConnectionCls = connection_class(made.scheme)
+            pool = pools.setdefault(origin, made)
         return pool
 
 
@@ -146,7 +147,7 @@ class _Retries(Retry):
         return retries
 
 
-def _answer(request: ServiceRequest, response: BaseHTTPResponse, deadline: float) -> ServiceResponse:
+def _answer(request: ServiceRequest, response: BaseHTTPResponse) -> ServiceResponse:
     body = b""
     while chunk := response.read1(LONGEST_BODY):
         body += chunk
@@ -157,8 +158,6 @@ def _answer(request: ServiceRequest, response: BaseHTTPResponse, deadline: float
                 path=urlsplit(request.url).path,
                 status=response.status,
             )
-        if time.monotonic() > deadline:
-            raise Urllib3TimeoutError("the answer took too long")
     return ServiceResponse(response.status, {name.lower(): text for name, text in response.headers.items()}, body)
 
 

@@ -8,6 +8,7 @@ from flask.cli import with_appcontext
 from werkzeug.routing import Rule
 
 from flask_signalr.app_state import AppState, current_state
+from flask_signalr.handler_check import accept_for
 from flask_signalr.mounted_hub import MountedHub
 from flask_signalr.negotiation import prefixed_hub
 
@@ -32,6 +33,7 @@ def hubs_command() -> None:
     state = current_state()
     hubs = list(state.hubs())
     for hub in hubs:
+        hub.methods.check(accept_for(app))
         click.echo("\n".join(_described(hub)))
     if not hubs:
         click.echo('No hub is declared. Declare one: signalr.hub("chat")')
@@ -50,7 +52,8 @@ def _described(hub: MountedHub) -> Iterator[str]:
         for function in functions:
             yield f"  event      {event}: {getattr(function, '__qualname__', repr(function))}"
     for method in hub.methods:
-        yield f"  method     {method.name}: {method.policy if method.policy.requirements else 'everybody connected'}"
+        kind = "stream" if method.is_stream else "method"
+        yield f"  {kind}     {method.name}: {method.policy if method.policy.requirements else 'everybody connected'}"
     if not len(hub.methods):
         yield "  method     (none)"
     yield ""

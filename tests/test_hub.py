@@ -13,6 +13,7 @@ from flask_signalr import (
     Claims,
     EndpointRouter,
     InvalidClaim,
+    Invocation,
     Principal,
     SignalR,
     TokenOptions,
@@ -510,3 +511,18 @@ def test_async_functions_of_the_app_run_as_its_async_views_do() -> None:
     assert "asrs.s.dc" not in sent
     bob = app_with(BOB, user_id_provider=user_id, collision_guard=guard)
     assert negotiate(bob).status_code == 403
+
+
+def test_a_decorator_without_its_name_registers_nothing() -> None:
+    """It would put a decorator in the place of the function, and no client could call it."""
+    chat = SignalR().hub("chat")
+
+    def ping(invocation: Invocation) -> None: ...
+
+    with pytest.raises(ConfigurationError, match=r'write @hub\.method\("ping"\)'):
+        chat.method(ping)  # type: ignore[arg-type]
+    with pytest.raises(ConfigurationError, match="begins with a slash"):
+        chat.method("/ping")
+    for decorator in (chat.on_connected, chat.on_disconnected):
+        with pytest.raises(ConfigurationError, match=rf"write @hub\.{decorator.__name__} without"):
+            decorator()

@@ -1,5 +1,6 @@
 """What the extension keeps for one app: its settings, and the hubs as they are in this app."""
 
+import logging
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from importlib.util import find_spec
@@ -18,10 +19,16 @@ from flask_signalr.mounted_hub import MountedHub
 from flask_signalr.negotiation import prefixed_hub
 from flask_signalr.rest.exchange import Transport
 from flask_signalr.sign_out import SignOut
+from flask_signalr.stores.memory import MAX_CLAIMS
 from flask_signalr.upstream_token import UpstreamTokenCheck
 
 if TYPE_CHECKING:
     from flask_signalr.rest.client import ServiceClient
+
+logger = logging.getLogger("flask_signalr.config")
+
+LONGEST_WINDOW_IN_MEMORY = 600
+"""Seconds of a replay window beyond which a store in memory is warned about: it holds so many calls and no more."""
 
 
 class Configured:
@@ -54,6 +61,17 @@ class Configured:
         self.hubs: dict[str, MountedHub] = {}
         self._names: tuple[int, Mapping[str, str]] = (0, {})
         self.options = self.options_of(defaults)
+        window = settings.upstream.replay_window
+        if window > LONGEST_WINDOW_IN_MEMORY and not services.store.is_shared:
+            logger.warning(
+                "SIGNALR_UPSTREAM_REPLAY_WINDOW is %d s, and the store is memory://: a process remembers %d calls, "
+                "refuses some of more than %d in a second, and it knows nothing of what other processes handled: set "
+                "SIGNALR_STORE_URL to a Redis, or the window to %d s or less",
+                window,
+                MAX_CLAIMS,
+                MAX_CLAIMS // window,
+                LONGEST_WINDOW_IN_MEMORY,
+            )
         if settings.close_on_sign_out:
             try:
                 _ = services.service  # a missing extra is told now, not when somebody signs out

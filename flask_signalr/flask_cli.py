@@ -8,7 +8,7 @@ from flask.cli import with_appcontext
 from werkzeug.routing import Rule
 
 from flask_signalr.app_state import AppState, current_state
-from flask_signalr.handler_check import accept_for
+from flask_signalr.handler_check import check_hubs
 from flask_signalr.mounted_hub import MountedHub
 from flask_signalr.negotiation import prefixed_hub
 
@@ -32,8 +32,8 @@ def hubs_command() -> None:
     app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
     state = current_state()
     hubs = list(state.hubs())
+    check_hubs(app, hubs)
     for hub in hubs:
-        hub.methods.check(accept_for(app))
         click.echo("\n".join(_described(hub)))
     if not hubs:
         click.echo('No hub is declared. Declare one: signalr.hub("chat")')

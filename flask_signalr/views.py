@@ -12,10 +12,11 @@ from flask_signalr.app_state import current_state
 from flask_signalr.auth.chain import challenges
 from flask_signalr.error_text import error_text
 from flask_signalr.flask_cli import hubs_command
-from flask_signalr.handler_check import accept_for
+from flask_signalr.handler_check import check_hubs
 from flask_signalr.hub_options import HubOptions
 from flask_signalr.origins import check_origin, cors_headers, preflight_headers
 from flask_signalr.refusals import STATUS, refusal, status_of
+from flask_signalr.turned_away import watch
 from flask_signalr.upstream_views import refuse_upstream, upstream
 
 logger = logging.getLogger("flask_signalr.negotiate")
@@ -131,7 +132,8 @@ def prepare(endpoint: str | None, values: dict[str, Any] | None) -> None:
     if csrf is not None:
         csrf.exempt(negotiate)
         csrf.exempt(upstream)
-    for declared in current_state().hubs():
-        declared.methods.check(accept_for(app))
+    check_hubs(app, current_state().hubs())
     hooks, blueprint = app.url_value_preprocessors, str(endpoint).rpartition(".")[0]
-    hooks[blueprint] = [hook for hook in hooks[blueprint] if hook is not prepare]
+    if prepare in hooks[blueprint]:  # or another thread has just done it
+        hooks[blueprint] = [hook for hook in hooks[blueprint] if hook is not prepare]
+        watch(app, blueprint)

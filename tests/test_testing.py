@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from flask import Blueprint, Flask, Response, request, session
 
-from flask_signalr import CookieAuth, SignalR, everything
+from flask_signalr import CookieAuth, Invocation, SignalR, everything
 from flask_signalr.errors import (
     AccessTokenRefused,
     ConfigurationError,
@@ -243,3 +243,17 @@ def test_a_test_client_that_signed_in_before_is_used() -> None:
     assert service.connect("chat", client=client).user_id == "ada"
     with pytest.raises(NegotiationRefused):
         service.connect("chat")
+
+
+def test_a_method_that_cannot_be_called_is_told_when_a_client_connects() -> None:
+    """And not as a page for status 500."""
+    app, signalr = Flask(__name__), SignalR(auth=[NameAuth()])
+    app.config["SIGNALR_CONNECTION_STRING"] = CONNECTION_STRING
+    signalr.init_app(app)
+
+    def add(invocation: Invocation, point: "Nowhere") -> None: ...  # type: ignore[name-defined]  # noqa: F821
+
+    signalr.hub("chat").method("add")(add)
+
+    with pytest.raises(ConfigurationError, match="hub method 'add': the annotation 'Nowhere'"):
+        FakeService(app).connect("chat")

@@ -18,6 +18,7 @@ from flask_signalr.emulator.settings import DEVELOPMENT_KEY, EmulatorSettings
 from flask_signalr.emulator.tokens import ClientIdentity
 from flask_signalr.emulator.upstream_rules import UpstreamRule, UpstreamRules
 from flask_signalr.errors import AccessTokenRefused, ConnectRefused, NegotiationRefused
+from flask_signalr.handler_check import check_hubs
 from flask_signalr.messages import InvocationMessage
 from flask_signalr.testing.app_routes import AppRoutes
 from flask_signalr.testing.exchange import Exchange
@@ -31,6 +32,8 @@ class FakeService:
     ``connect`` does a real negotiate through the app's test client, and checks the token as the service would. What
     clients do reaches the app's upstream views in the same way, and what the app sends takes the road of the REST API,
     tokens and all. When a call of this class, or of a connection, returns, whatever it caused has happened.
+
+    What the app sends arrives at the service that was made last for it: one test has one.
 
     Args:
         app: The app under test; it has been set up with `SignalR`. Clients find the hubs where it mounts them.
@@ -53,8 +56,7 @@ class FakeService:
         self._service = Service(settings)
         self._service.upstream.rules = UpstreamRules((UpstreamRule(self._routes.upstream_template),))
         self._exchange = Exchange(app, self._service, clock)
-        state: AppState = app.extensions["signalr"]
-        state.use_transport(RestRoad(self._exchange, self._settings.endpoints, settings, clock))
+        self._state.use_transport(RestRoad(self._exchange, self._settings.endpoints, settings, clock))
 
     def connect(
         self, hub: str, *, headers: Mapping[str, str] | None = None, client: FlaskClient | None = None
@@ -70,7 +72,9 @@ class FakeService:
             NegotiationRefused: The app did not let the client in.
             AccessTokenRefused: The app did, and the service would not accept the token that it made.
             ConnectRefused: The service did, and the app's ``on_connected`` refused the connection.
+            ConfigurationError: A hub method of the app cannot be run.
         """
+        check_hubs(self._app, self._state.hubs())
         answer = self._negotiate(hub, headers, client or self._app.test_client())
         service_hub, identity = self._admit(answer["url"], answer["accessToken"])
         connection = self._exchange.step(lambda service, now: service.negotiate(service_hub, identity, now))
@@ -121,8 +125,12 @@ class FakeService:
 
     @property
     def _settings(self) -> Settings:
+        return self._state.settings
+
+    @property
+    def _state(self) -> AppState:
         state: AppState = self._app.extensions["signalr"]
-        return state.settings
+        return state
 
     def _members(self, hub: str) -> Membership:
         return self._service.members(hub_name(hub, self._settings.application_name or None))

@@ -96,8 +96,13 @@ def check_first(subject: str, first: inspect.Parameter | None, hints: dict[str, 
         The annotation, where nobody can tell yet.
 
     Raises:
-        ConfigurationError: It is annotated as something else.
+        ConfigurationError: It is annotated as something else, or is the object that a method belongs to.
     """
+    if first is not None and first.name == "self":
+        raise ConfigurationError(
+            f"{subject}: the first parameter is the Invocation, and this is a method without its object: register it "
+            'of an object, as hub.method("say")(room.say)'
+        )
     if first is None or first.name not in hints:
         return None
     wanted = hints[first.name]

@@ -8,6 +8,7 @@ import pytest
 
 from flask_signalr.errors import ConfigurationError
 from flask_signalr.handler_signature import Unresolved, annotations, check_event, check_first
+from flask_signalr.hub_methods import HubMethods
 from flask_signalr.invocation import Invocation
 
 FIRST = inspect.Parameter("first", inspect.Parameter.POSITIONAL_OR_KEYWORD)
@@ -76,6 +77,17 @@ def test_a_forgotten_invocation_is_told_with_the_remedy() -> None:
         "x: the function's first parameter is the Invocation, and 'first' is annotated as int: "
         "put a parameter before it, as (invocation: Invocation, first: int)"
     )
+
+
+def test_a_decorator_within_a_class_is_refused() -> None:
+    """There is no object yet: the invocation would be ``self``, and the client would choose the invocation."""
+
+    class Room:
+        def say(self, invocation, text) -> None: ...  # type: ignore[no-untyped-def] # noqa: ANN001, RUF100
+
+    with pytest.raises(ConfigurationError, match=r"a method without its object: .*\(room\.say\)"):
+        HubMethods().add("say", Room.say)
+    HubMethods().add("say", Room().say)
 
 
 def test_a_first_parameter_that_nobody_knows_is_told_apart() -> None:

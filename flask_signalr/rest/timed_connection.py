@@ -17,29 +17,29 @@ class _TimedReads(io.RawIOBase):
 
     Args:
         connection: The socket; its timeout says how much time there is from now on.
-        reads: Reads from it.
+        kept_open: Closed with this: the socket stays open for as long as it is not.
     """
 
-    def __init__(self, connection: socket.socket, reads: io.RawIOBase) -> None:
+    def __init__(self, connection: socket.socket, kept_open: io.RawIOBase) -> None:
         super().__init__()
         timeout = connection.gettimeout()
         self._deadline = None if timeout is None else time.monotonic() + timeout
         self._connection = connection
-        self._reads = reads
+        self._kept_open = kept_open
 
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: Any) -> int | None:
+    def readinto(self, buffer: Any) -> int:
         if self._deadline is not None:
             left = self._deadline - time.monotonic()
             if left <= 0:
                 raise TimeoutError("the answer took too long")
             self._connection.settimeout(left)
-        return self._reads.readinto(buffer)
+        return self._connection.recv_into(buffer)
 
     def close(self) -> None:
-        self._reads.close()
+        self._kept_open.close()
         super().close()
 
 

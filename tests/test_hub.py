@@ -132,6 +132,15 @@ def test_a_guest_whom_a_claim_names_is_marked_too(claim_type: str) -> None:
     assert guest["asrs.u.anonymous"] == "true"
 
 
+@pytest.mark.parametrize("user_id", [".", "..", "a" * 1500, "é" * 700, " ada"], ids=lambda user_id: ascii(user_id[:5]))
+def test_nobody_connects_whom_nobody_could_ban(user_id: str) -> None:
+    """Evasion: who chooses the user id would choose one that no call of the REST API can name."""
+    answer = negotiate(app_with(user_id_provider=lambda _: user_id))
+
+    assert answer.status_code == 403
+    assert "asrs.s.uid" in body(answer)["error"]
+
+
 def test_a_user_id_with_a_line_break_begins_no_header_of_its_own() -> None:
     """The service prints the user id into the headers that it sends to the app."""
     answer = negotiate(app_with(user_id_provider=lambda _: "x\r\nX-ASRS-User-Claims: role: admin"))

@@ -16,6 +16,9 @@ logger = logging.getLogger("flask_signalr.upstream")
 REMEMBERED = 86_400
 """Seconds that a connection is remembered as refused or admitted, from its last call on."""
 
+REMEMBERED_END = 600
+"""Seconds that an admitted connection is remembered after its end, as its last calls may come late."""
+
 RECONNECT = "the app has not admitted this connection: connect again"
 """What a client reads whose connection was not refused on purpose."""
 
@@ -93,10 +96,16 @@ class RefusedConnections:
             self.add(connection_id, denied)
             raise denied
 
-    def holds(self, connection_id: str) -> bool:
-        """Return whether a connection was refused; ``False``, and a line in the log, if the store does not tell."""
+    def end(self, connection_id: str) -> bool:
+        """Return whether a connection that ended was refused; an admitted one is soon forgotten.
+
+        ``False``, and a line in the log, if the store does not tell.
+        """
         try:
-            return self._noted(connection_id) == _REFUSED
+            noted = self._noted(connection_id)
+            if noted == _ADMITTED:
+                self._store.note(self._kind, connection_id, _ADMITTED, REMEMBERED_END)
+            return noted == _REFUSED
         except StoreUnavailable as exc:
             logger.warning("hub %r: nobody knows whether a connection that ends was refused: %s", self._hub, exc)
             return False

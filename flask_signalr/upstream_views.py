@@ -175,7 +175,7 @@ def tell(declared: MountedHub, event: str, invocation: Invocation, error: str | 
     presence, run = declared.services.presence(declared.name), current_app.ensure_sync
     if event == DISCONNECTED:
         presence.disconnected(invocation)
-        was_refused = declared.methods.connected and declared.refused.holds(invocation.connection_id)
+        was_refused = declared.methods.connected and declared.refused.end(invocation.connection_id)
         if not was_refused:  # else the handlers never saw it come
             dispatch.disconnected(declared.methods, invocation, error, run)
         return

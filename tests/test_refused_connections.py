@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from flask_signalr.errors import AuthorizationDenied, ServiceError, StoreUnavailable
-from flask_signalr.refused_connections import RECONNECT, REMEMBERED, RefusedConnections
+from flask_signalr.refused_connections import RECONNECT, REMEMBERED, REMEMBERED_END, RefusedConnections
 from flask_signalr.stores.memory import MemoryStore
 from flask_signalr.stores.store import Connection
 from tests.emulated import Clock
@@ -48,7 +48,7 @@ def test_a_refused_connection_is_closed_and_does_not_pass(store: MemoryStore) ->
     assert closed == [("1", "the room is full")]
     with pytest.raises(AuthorizationDenied, match="refused when it connected"):
         refused.check("1")
-    assert refused.holds("1")
+    assert refused.end("1")
 
 
 def test_admitted_connections_pass(store: MemoryStore) -> None:
@@ -56,7 +56,7 @@ def test_admitted_connections_pass(store: MemoryStore) -> None:
 
     refusals(store).check("1")
 
-    assert not refusals(store).holds("1")
+    assert not refusals(store).end("1")
 
 
 def test_other_connections_and_those_of_other_hubs_pass(store: MemoryStore) -> None:
@@ -67,7 +67,7 @@ def test_other_connections_and_those_of_other_hubs_pass(store: MemoryStore) -> N
     refusals(store).check("2")
     refusals(store, hub="news").check("1")
 
-    assert not refusals(store).holds("2")
+    assert not refusals(store).end("2")
 
 
 def test_slipping_past_the_door_a_connection_that_nobody_saw_connect_is_refused_and_closed(
@@ -85,7 +85,7 @@ def test_slipping_past_the_door_a_connection_that_nobody_saw_connect_is_refused_
 
     assert closed == [("1", RECONNECT)]
     assert "on_connected never saw" in caplog.text
-    assert refused.holds("1")
+    assert refused.end("1")
 
 
 def test_a_store_of_one_process_lets_pass_what_another_process_may_have_admitted() -> None:
@@ -94,7 +94,7 @@ def test_a_store_of_one_process_lets_pass_what_another_process_may_have_admitted
 
     refused.check("1")
 
-    assert not refused.holds("1")
+    assert not refused.end("1")
 
 
 def test_a_connection_that_was_refused_once_is_not_admitted_later() -> None:
@@ -158,6 +158,30 @@ def test_an_admission_lasts_as_long_as_there_are_calls() -> None:
         refused.check("1")
 
 
+def test_an_admission_is_forgotten_soon_after_the_end() -> None:
+    """Calls may come late; but clients that come and go without end must not fill a Redis."""
+    clock = Clock()
+    refused = refusals(Shared(clock))
+    refused.admit("1")
+
+    refused.end("1")
+    clock.now += REMEMBERED_END
+
+    with pytest.raises(AuthorizationDenied):
+        refused.check("1")
+
+
+def test_calls_may_come_a_little_after_the_end() -> None:
+    clock = Clock()
+    refused = refusals(Shared(clock))
+    refused.admit("1")
+
+    refused.end("1")
+    clock.now += REMEMBERED_END - 1
+
+    refused.check("1")
+
+
 def test_crowding_out_the_comings_and_goings_of_others_make_nobody_forget_a_refusal() -> None:
     """Attack: so many connections come and go that a store in memory forgets the oldest."""
     store = MemoryStore(max_removals=2, max_notes=2)
@@ -169,7 +193,7 @@ def test_crowding_out_the_comings_and_goings_of_others_make_nobody_forget_a_refu
         store.remove("chat", str(number), 60)
         store.remove("upstream:open", str(number), 60)
 
-    assert refused.holds("1")
+    assert refused.end("1")
 
 
 def test_a_store_that_is_down_refuses_calls_and_hides_no_end(caplog: pytest.LogCaptureFixture) -> None:
@@ -177,7 +201,7 @@ def test_a_store_that_is_down_refuses_calls_and_hides_no_end(caplog: pytest.LogC
 
     with pytest.raises(StoreUnavailable):
         refused.check("1")
-    assert not refused.holds("1")
+    assert not refused.end("1")
     assert "nobody knows" in caplog.text
 
 
@@ -197,7 +221,7 @@ def test_a_connection_that_cannot_be_closed_is_remembered(caplog: pytest.LogCapt
     refused = RefusedConnections("chat", MemoryStore(), fail)
     refused.add("1", NO)
 
-    assert refused.holds("1")
+    assert refused.end("1")
     assert "stays open at the service: no answer" in caplog.text
 
 

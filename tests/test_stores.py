@@ -213,6 +213,16 @@ def test_a_note_is_kept_for_its_lifetime_from_the_last_time_that_it_was_read(tim
     assert [within, read_again, timed.store.noted("mood", "1", 60)] == ["glad", "glad", None]
 
 
+def test_a_note_may_be_kept_for_less_than_before(timed: StoreInTime) -> None:
+    timed.store.note("mood", "1", "glad", 600)
+    timed.store.noted("mood", "1", 60)
+    timed.store.note("mood", "2", "glad", 600)
+    timed.store.note("mood", "2", "glad", 60)
+    timed.let_pass(60)
+
+    assert [timed.store.noted("mood", each, 60) for each in ("1", "2")] == [None, None]
+
+
 def test_a_note_is_of_one_kind_and_one_connection(store: Store) -> None:
     store.note("mood", "1", "glad", 60)
     store.note("weather", "1", "rain", 60)

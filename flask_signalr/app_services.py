@@ -11,7 +11,6 @@ from flask_signalr.errors import MissingExtra
 from flask_signalr.key_source import AccessKeys, KeySource
 from flask_signalr.negotiation import prefixed_hub
 from flask_signalr.presence import Presence, PresenceTimes
-from flask_signalr.refused_connections import RefusedConnections
 from flask_signalr.rest.exchange import Transport
 from flask_signalr.stores.store import Store
 
@@ -143,13 +142,14 @@ class AppServices:
             )
         return presence
 
-    def refused(self, hub: str) -> RefusedConnections:
-        """Return the connections that ``on_connected`` of a declared hub refused."""
+    def close(self, hub: str, connection_id: str, reason: str) -> None:
+        """Close a connection of a declared hub, and tell its client a reason.
 
-        def close(connection_id: str, reason: str) -> None:
-            self.clients(hub).using(timeout=CLOSE_TIMEOUT).client(connection_id).close(reason)
-
-        return RefusedConnections(prefixed_hub(hub, self._settings.application_name), self.store, close)
+        Raises:
+            MissingExtra: The extra ``serverless`` is not installed.
+            SignalRError: As `ServiceClient`; the service has `CLOSE_TIMEOUT` seconds.
+        """
+        self.clients(hub).using(timeout=CLOSE_TIMEOUT).client(connection_id).close(reason)
 
 
 def _entra_access(settings: Settings, former: "EntraAccess | None") -> "EntraAccess | None":

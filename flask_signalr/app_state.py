@@ -1,10 +1,9 @@
 """What the extension keeps for one app: its settings, and the hubs as they are in this app."""
 
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
 from functools import partial
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 from flask import Flask, current_app
 
@@ -13,107 +12,19 @@ from flask_signalr.app_services import AppServices
 from flask_signalr.auth.cookie import CookieAuth
 from flask_signalr.auth.scheme import AuthScheme
 from flask_signalr.config import Settings
+from flask_signalr.configured import Configured
 from flask_signalr.endpoint_signal import EndpointAnnouncer
-from flask_signalr.errors import ConfigurationError, HubNotFound, MissingExtra
+from flask_signalr.errors import ConfigurationError, HubNotFound
 from flask_signalr.hub import Declaration
 from flask_signalr.hub_options import HubKeywords, HubOptions
 from flask_signalr.mounted_hub import MountedHub
-from flask_signalr.negotiation import prefixed_hub
 from flask_signalr.rest.exchange import Transport
 from flask_signalr.sign_out import SignOut
 from flask_signalr.stores.store import Store
-from flask_signalr.upstream_token import UpstreamTokenCheck
 
 if TYPE_CHECKING:
     from flask_signalr.entra.entra_access import EntraAccess
     from flask_signalr.rest.client import ServiceClient
-
-
-class Configured:
-    """What follows from one reading of an app's configuration; the next reading makes a new one.
-
-    Args:
-        app: The app.
-        settings: What its configuration holds.
-        defaults: The keywords of ``SignalR(…)``.
-        services: What the hubs need of the world.
-
-    Attributes:
-        settings: As given.
-        services: As given.
-        options: What a hub without keywords of its own would have.
-        token_check: Checks the token of upstream requests; ``None`` if none is demanded.
-        hubs: The hubs that were asked for.
-
-    Raises:
-        ConfigurationError: A value cannot be used.
-        MissingExtra: The configuration demands an optional dependency that is not installed.
-    """
-
-    def __init__(self, app: Flask, settings: Settings, defaults: HubKeywords, services: AppServices) -> None:
-        self._app = app
-        self.settings = settings
-        self.services = services
-        token = settings.upstream.token
-        self.token_check = None if token is None else UpstreamTokenCheck(token)
-        self.hubs: dict[str, MountedHub] = {}
-        self._names: tuple[int, Mapping[str, str]] = (0, {})
-        self.options = self.options_of(defaults)
-        if settings.refresh and settings.entra.has_issued_tokens:
-            raise ConfigurationError(
-                "SIGNALR_REFRESH: tokens that the service issues cannot be renewed: let the app sign them "
-                "(SIGNALR_TOKEN_SOURCE=key)"
-            )
-        # A missing extra is told now, not when somebody signs out or renews a sign-in.
-        demands = {"SIGNALR_CLOSE_ON_SIGN_OUT": settings.close_on_sign_out, "SIGNALR_REFRESH": settings.refresh}
-        demanded = next((key for key, value in demands.items() if value), None)
-        if demanded is not None:
-            try:
-                _ = services.service
-            except MissingExtra as exc:
-                raise MissingExtra(demanded, exc.extra) from None
-
-    def options_of(self, keywords: HubKeywords) -> HubOptions:
-        """Return the options that a hub's keywords come to."""
-        configured: HubKeywords = {
-            "allowed_origins": self.settings.allowed_origins,
-            "access_token_lifetime": self.settings.access_token_lifetime,
-            "access_token_algorithm": self.settings.access_token_algorithm,
-            "token_options": self.settings.token_options,
-            "close_on_expiry": self.settings.close_on_expiry,
-        }
-        options = self._sync(HubOptions(**cast("dict[str, Any]", configured | keywords)))
-        entra = self.services.entra
-        if entra is not None and entra.issued_tokens is not None:
-            entra.issued_tokens.check(options.claims_filter, options.token_options, options.access_token_lifetime)
-        return options
-
-    def declared_name(self, name: str, declared: Collection[str]) -> str | None:
-        """Return which declared hub an upstream URL means, ``None`` for none; the table is made once for all hubs."""
-        count, names = self._names
-        if count != len(declared):
-            plain = {known.lower(): known for known in tuple(declared)}
-            # With a prefix `a`, hub `b` is `a_b` at the service, whether or not there is another hub of that name.
-            names = plain | {prefixed_hub(known, self.settings.application_name): known for known in plain.values()}
-            self._names = (len(plain), names)
-        return names.get(name.lower())
-
-    def _sync(self, options: HubOptions) -> HubOptions:
-        """Return options whose ``async def`` functions run as the app's async views do; others stay as they are."""
-        ensure_sync = self._app.ensure_sync
-        guard, gate, tokens = options.collision_guard, options.refresh_gate, options.token_options
-        if options.close_on_expiry:
-            tokens = replace(tokens, close_on_expiry=True)
-        if tokens.diagnostic_client is not None:
-            tokens = replace(tokens, diagnostic_client=ensure_sync(tokens.diagnostic_client))
-        return replace(
-            options,
-            user_id_provider=ensure_sync(options.user_id_provider),
-            claims_filter=ensure_sync(options.claims_filter),
-            collision_guard=None if guard is None else ensure_sync(guard),
-            refresh_gate=None if gate is None else ensure_sync(gate),
-            token_options=tokens,
-        )
 
 
 class AppState:

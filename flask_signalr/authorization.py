@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from flask_signalr.claim_types import name_as_read
 from flask_signalr.claims import ClaimValue, short_name
 from flask_signalr.errors import AuthorizationDenied, ConfigurationError
 from flask_signalr.principal import ClaimsFilter, Principal, passing_types
@@ -59,9 +60,9 @@ class _Claim:
     values: tuple[ClaimValue, ...]
 
     def __call__(self, context: AuthorizationContext) -> bool:
-        wanted_types = _short_names(self.claim_types)
+        wanted_types = _names_as_read(self.claim_types)
         for known, value in context.principal.claims.pairs:
-            if short_name(known) in wanted_types and (not self.values or _is_one_of(value, self.values)):
+            if name_as_read(known) in wanted_types and (not self.values or _is_one_of(value, self.values)):
                 return True
         return False
 
@@ -93,7 +94,8 @@ def require_role(*roles: str) -> Requirement:
 def require_claim(claim_type: str, *values: ClaimValue) -> Requirement:
     """Return the requirement of a claim with any one of these values; without values, with whatever value.
 
-    The type may be .NET's long name or the short one: a service token knows the short one alone.
+    The type may be .NET's long name or the short one: a service token knows the short one alone. As the service reads
+    ``sub`` as ``nameid`` and ``roles`` as ``role``, either stands for both.
 
     Raises:
         ConfigurationError: The type is no text, or a value is a collection.
@@ -168,8 +170,8 @@ def dropped_claim_types(policy: Policy, claims_filter: ClaimsFilter) -> frozense
     for requirement in policy.requirements:
         claim_types: frozenset[str] = getattr(requirement, "claim_types", frozenset())
         passing = passing_types(claims_filter, claim_types)
-        if passing is not None and not {short_name(known) for known in claim_types} & set(map(short_name, passing)):
-            dropped |= {short_name(known) for known in claim_types}
+        if passing is not None and not _names_as_read(claim_types) & _names_as_read(passing):
+            dropped |= set(map(short_name, claim_types))
     return frozenset(dropped)
 
 
@@ -190,8 +192,8 @@ def _no_boolean(answer: object) -> TypeError:
 
 
 @lru_cache
-def _short_names(claim_types: frozenset[str]) -> frozenset[str]:
-    return frozenset(map(short_name, claim_types))
+def _names_as_read(claim_types: frozenset[str]) -> frozenset[str]:
+    return frozenset(map(name_as_read, claim_types))
 
 
 def _is_one_of(value: ClaimValue, values: tuple[ClaimValue, ...]) -> bool:

@@ -73,3 +73,12 @@ SHORT_NAMES = {
     "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/webpage": "website",
     "http://schemas.microsoft.com/ws/2008/06/identity/claims/windowsaccountname": "winaccountname",
 }
+
+AS_READ = {"sub": "nameid", "roles": "role"}
+"""What the service reads some short names as, so that a claim of one comes back as the other."""
+
+
+def name_as_read(claim_type: str) -> str:
+    """Return the name under which a claim of a type comes back from the service."""
+    short = SHORT_NAMES.get(claim_type, claim_type)
+    return AS_READ.get(short, short)

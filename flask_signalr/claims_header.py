@@ -15,7 +15,7 @@ from urllib.parse import unquote
 
 import msgspec
 
-from flask_signalr.claim_types import SHORT_NAMES
+from flask_signalr.claim_types import AS_READ, SHORT_NAMES, name_as_read
 from flask_signalr.claims import (
     NO_CLAIMS,
     RESERVED_TYPES,
@@ -25,7 +25,8 @@ from flask_signalr.claims import (
     ClaimValue,
     short_name,
 )
-from flask_signalr.errors import BadRequest, InvalidClaim
+from flask_signalr.errors import BadRequest, InvalidClaim, InvalidName
+from flask_signalr.names import check_new_user_id
 
 GUEST_TYPE = USER_PREFIX + "anonymous"
 """The type of the claim that marks a caller whom no auth scheme knows, though it was given a user id."""
@@ -38,25 +39,22 @@ HEADER_LIMIT = 16_384
 _UNSAFE_IN_VALUE = re.compile(r"[^ -~]|[%,]|\A | \Z")
 _UNSAFE_IN_TYPE = re.compile(r"[^!-~]|[%,]")
 _UNREADABLE = re.compile(r"[^ -~]|%(?![0-9A-Fa-f]{2})")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _NO_LETTER = re.compile(r"[^a-z0-9]")
 _DIGITS = frozenset("0123456789e")
-_AS_READ = {"sub": "nameid", "roles": "role"}
-"""What the service reads some types as."""
-
 _LONG_NAMES = {short: {long for long, known in SHORT_NAMES.items() if known == short} for short in SHORT_NAMES.values()}
 _RENAMED = {USER_PREFIX + name: name for name in RESERVED_TYPES | {"sub", "nameid"}}
 
 
 def check_user_id(user_id: str) -> str:
-    """Return a user id that the service can print into a header.
+    """Return a user id that the service can print into a header, and that REST calls can name.
 
     Raises:
-        InvalidClaim: It has line breaks or other control characters, which could end a header and begin another.
+        InvalidClaim: It is none, as `check_new_user_id` says.
     """
-    if not (user_id.isascii() and user_id.isprintable()) and _CONTROL.search(user_id):
-        raise InvalidClaim("asrs.s.uid", "a user id has no line breaks and no other control characters")
-    return user_id
+    try:
+        return check_new_user_id(user_id)
+    except InvalidName as exc:
+        raise InvalidClaim("asrs.s.uid", str(exc)) from None
 
 
 def escape_claims(claims: Claims, *, may_name_user: bool = False) -> Claims:
@@ -77,10 +75,13 @@ def escape_claims(claims: Claims, *, may_name_user: bool = False) -> Claims:
     pairs = tuple((_escape(_UNSAFE_IN_TYPE, name, name), _escape_value(name, value)) for name, value in claims.pairs)
     if may_name_user:
         for (name, value), (_, escaped) in zip(claims.pairs, pairs, strict=True):
-            if names_user(name) and value != escaped:
-                raise InvalidClaim(
-                    name, "the service would take it for the user id, which is not escaped: give the user id by itself"
-                )
+            if names_user(name):
+                if value != escaped:
+                    raise InvalidClaim(
+                        name,
+                        "the service would take it for the user id, which is not escaped: give the user id by itself",
+                    )
+                check_user_id(str(value))
     return Claims(pairs)
 
 
@@ -110,9 +111,26 @@ def check_distinct(user_id: str, escaped: Claims) -> None:
                 )
 
 
+def set_apart(user_id: str, escaped: Claims) -> Claims:
+    """Return claims of no type that the service prints the user id under, if `parse_claims_header` would not see more.
+
+    Of a user id with commas the first piece comes with such a type before it, and nothing in the header tells whether
+    the claim ends there. So claims of these types travel under ``asrs.u.``, and what comes without that is no claim.
+
+    Args:
+        user_id: As the token has it.
+        escaped: What `escape_claims` returned for the same token.
+    """
+    if not _letters_between_commas(user_id) or not any(map(names_user, escaped.types())):
+        return escaped
+    return Claims(
+        tuple((USER_PREFIX + short_name(name) if names_user(name) else name, value) for name, value in escaped)
+    )
+
+
 def names_user(claim_type: str) -> bool:
     """Tell whether the service takes a claim of this type for the user id where the token has no other."""
-    return short_name(claim_type) in {"sub", "nameid"}
+    return name_as_read(claim_type) == "nameid"
 
 
 def parse_claims_header(header: str, user_id: str | None, hub: str = "") -> Claims:
@@ -159,6 +177,8 @@ def _claims(pieces: list[str], of_user_id: frozenset[str], *, is_plain: bool) ->
             pairs.append((name, value))
         elif _is_the_service_s(name) or _letters_in(piece, of_user_id):
             continue  # the service's own, or what may be a part of the user id
+        elif separator and of_user_id and names_user(name):
+            continue  # the user id as far as its first comma: see `set_apart`
         elif not separator or not name:
             raise BadRequest("X-ASRS-User-Claims has a part that is no claim: was the token made by another library?")
         else:
@@ -191,7 +211,7 @@ def _is_plain(header: str) -> bool:
 def _printed_names(claim_type: str) -> set[str]:
     """Return the names that a claim may have in the header: long ones, the short one, those of reserved types."""
     names = {claim_type, short_name(claim_type)}
-    names |= {_AS_READ[name] for name in names if name in _AS_READ}
+    names |= {AS_READ[name] for name in names if name in AS_READ}
     return names.union(*(_LONG_NAMES.get(name, ()) for name in names), {USER_PREFIX + name for name in names})
 
 

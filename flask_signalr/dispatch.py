@@ -10,18 +10,19 @@ from typing import Any
 import msgspec
 
 from flask_signalr.authorization import AuthorizationContext
+from flask_signalr.denial_log import log_denial
 from flask_signalr.error_text import error_text
 from flask_signalr.errors import AuthorizationDenied, BadRequest, HubException, ProtocolError
-from flask_signalr.hub_methods import Handler, HubMethods
+from flask_signalr.handler_signature import Handler
+from flask_signalr.hub_methods import HubMethods
 from flask_signalr.invocation import Invocation
 from flask_signalr.messages import CompletionMessage
+from flask_signalr.method_names import LONGEST_NAME
 
 logger = logging.getLogger("flask_signalr.upstream")
 
 Run = Callable[[Handler], Handler]
 """Makes a function that runs as the app's views do, such as Flask's ``ensure_sync``."""
-
-_LONGEST_NAME = 200
 
 
 def invoke(
@@ -39,14 +40,14 @@ def invoke(
 
     Source: dotnet/aspnetcore:src/SignalR/server/Core/src/Internal/DefaultHubDispatcher.cs.
     """
-    target = (invocation.target or "")[:_LONGEST_NAME]
+    target = (invocation.target or "")[:LONGEST_NAME]
     try:
         result = _result(methods, invocation, run)
     except _Refused as exc:
         logger.debug("hub %r: %r", invocation.hub, str(exc))
         return _failed(invocation, str(exc))
     except AuthorizationDenied as exc:
-        log_denial(exc, invocation)
+        log_denial(logger, exc, invocation.hub, target)
         return _failed(invocation, f"Failed to invoke '{target}' because user is unauthorized")
     except HubException as exc:
         return _failed(invocation, f"{_unexpected(target)} {type(exc).__name__}: {error_text(exc)}")
@@ -89,7 +90,7 @@ def connected(methods: HubMethods, invocation: Invocation, run: Run) -> None:
         for function in methods.connected:
             _call(run, function, invocation)
     except AuthorizationDenied as exc:
-        log_denial(exc, invocation)
+        log_denial(logger, exc, invocation.hub, None)
         raise
     except HubException as exc:
         raise AuthorizationDenied(error_text(exc)) from exc
@@ -114,17 +115,6 @@ def disconnected(methods: HubMethods, invocation: Invocation, error: str | None,
             _log(invocation, exc)
 
 
-def log_denial(denied: AuthorizationDenied, subject: Invocation | AuthorizationContext) -> None:
-    """Log which requirement denied: an error, with its traceback, if it could not be checked."""
-    method = subject.target if isinstance(subject, Invocation) else subject.method
-    where = (subject.hub, "connect" if method is None else method[:_LONGEST_NAME])
-    if denied.requirement and denied.__cause__ is not None:
-        text = "hub %r, %r: %s could not be checked, which denies: %s"
-        logger.error(text, *where, denied.requirement, error_text(denied.__cause__), exc_info=denied.__cause__)
-    else:
-        logger.info("hub %r, %r: denied by %s", *where, denied.requirement or "a handler")
-
-
 class _Refused(Exception):
     """Holds the answer to a call that reached no function."""
 
@@ -134,7 +124,7 @@ def _result(methods: HubMethods, invocation: Invocation, run: Run) -> Any:
     target = invocation.target or ""
     method = methods.find(target)
     if method is None:
-        raise _Refused(f"Unknown hub method '{target[:_LONGEST_NAME]}'")
+        raise _Refused(f"Unknown hub method '{target[:LONGEST_NAME]}'")
     if invocation.is_stream != method.is_stream:
         kind, way = ("streaming", "non-streaming") if method.is_stream else ("non-streaming", "streaming")
         raise _Refused(f"The client attempted to invoke the {kind} '{target}' method with a {way} invocation.")
@@ -170,7 +160,7 @@ def _hidden(invocation: Invocation, error: Exception, detailed_errors: bool) -> 
     """Log an error and return what the caller may read of it."""
     error_id = _log(invocation, error)
     details = f" {type(error).__name__}: {error_text(error)}" if detailed_errors else ""
-    return f"{_unexpected((invocation.target or '')[:_LONGEST_NAME])}{details} (error id {error_id})"
+    return f"{_unexpected((invocation.target or '')[:LONGEST_NAME])}{details} (error id {error_id})"
 
 
 def _failed(invocation: Invocation, error: str) -> CompletionMessage | None:

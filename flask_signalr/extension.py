@@ -1,6 +1,5 @@
 """The extension: `SignalR`, which declares hubs and mounts them in apps."""
 
-import re
 import weakref
 from typing import Any, Unpack
 
@@ -9,14 +8,16 @@ from flask import Flask, current_app, has_app_context
 from flask_signalr.app_endpoints import AppEndpoints
 from flask_signalr.app_state import AppState
 from flask_signalr.config import Settings
-from flask_signalr.errors import ConfigurationError
+from flask_signalr.errors import ConfigurationError, InvalidName
+from flask_signalr.handler_check import accept_for
+from flask_signalr.handler_signature import Handler
 from flask_signalr.hub import Declaration, Hub
+from flask_signalr.hub_methods import HubMethods
 from flask_signalr.hub_options import HubKeywords, check_keywords
 from flask_signalr.mounted_hub import MountedHub
+from flask_signalr.names import check_hub_name
 from flask_signalr.redaction import redact_logs
 from flask_signalr.views import create_blueprint
-
-_HUB_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_`,.[\]]{0,127}", re.ASCII)
 
 
 class SignalR:
@@ -60,16 +61,16 @@ class SignalR:
             ConfigurationError: The name is invalid or taken (the service knows no case), an option is unknown or its
                 value cannot be used, or one of its auth schemes cannot work in an app that this object is mounted in.
         """
-        if not _is_hub_name(name):
-            raise ConfigurationError(
-                f"{name!r} is no hub name: a letter first, then letters, digits and _`,.[] up to 128 characters"
-            )
+        try:
+            check_hub_name(name)
+        except InvalidName as exc:
+            raise ConfigurationError(str(exc)) from None
         if name.lower() in map(str.lower, self._hubs):
             raise ConfigurationError(f"hub {name!r} is declared twice; the service knows no upper and lower case")
         checked = check_keywords(options)
         for state in self._states:
             state.init_schemes(checked)
-        declaration = self._hubs[name] = Declaration(self._defaults | checked)
+        declaration = self._hubs[name] = Declaration(self._defaults | checked, HubMethods(self._accept))
         return Hub(name, declaration, self._mounted)
 
     def init_app(self, app: Flask, **mount: Any) -> None:
@@ -81,7 +82,7 @@ class SignalR:
 
         Raises:
             ConfigurationError: A ``SIGNALR_*`` key is missing or malformed, the app has a `SignalR` already, or an auth
-                scheme cannot work in it.
+                scheme or a hub method cannot work in it.
         """
         if "signalr" in app.extensions:
             raise ConfigurationError("this app has a SignalR already: one object declares all of its hubs")
@@ -90,6 +91,7 @@ class SignalR:
         state.init_schemes(self._defaults)
         for declaration in tuple(self._hubs.values()):
             state.init_schemes(declaration.keywords)
+            declaration.methods.check(accept_for(app))
         app.register_blueprint(self.blueprint, **mount)
         app.extensions["signalr"] = state
         redact_logs()
@@ -125,6 +127,11 @@ class SignalR:
         """
         return self._state().endpoints
 
+    def _accept(self, subject: str, function: Handler) -> None:
+        """Refuse a function that an app could not run in which this object is mounted by now."""
+        for state in tuple(self._states):
+            accept_for(state.app)(subject, function)
+
     def _mounted(self, name: str) -> MountedHub:
         """Return a hub in the current app, or in the only one there is."""
         return self._state().hub(name)
@@ -141,7 +148,3 @@ class SignalR:
                 reason = "is not mounted in an app: call init_app(app); or that app is gone: keep a reference to it"
             raise ConfigurationError(f"this SignalR {reason}")
         return states[0]
-
-
-def _is_hub_name(name: object) -> bool:
-    return isinstance(name, str) and _HUB_NAME.fullmatch(name) is not None

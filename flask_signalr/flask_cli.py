@@ -8,6 +8,7 @@ from flask.cli import with_appcontext
 from werkzeug.routing import Rule
 
 from flask_signalr.app_state import AppState, current_state
+from flask_signalr.handler_check import check_hubs
 from flask_signalr.mounted_hub import MountedHub
 from flask_signalr.negotiation import prefixed_hub
 
@@ -31,6 +32,7 @@ def hubs_command() -> None:
     app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
     state = current_state()
     hubs = list(state.hubs())
+    check_hubs(app, hubs)
     for hub in hubs:
         click.echo("\n".join(_described(hub)))
     if not hubs:
@@ -50,7 +52,8 @@ def _described(hub: MountedHub) -> Iterator[str]:
         for function in functions:
             yield f"  event      {event}: {getattr(function, '__qualname__', repr(function))}"
     for method in hub.methods:
-        yield f"  method     {method.name}: {method.policy if method.policy.requirements else 'everybody connected'}"
+        kind = "stream" if method.is_stream else "method"
+        yield f"  {kind}     {method.name}: {method.policy if method.policy.requirements else 'everybody connected'}"
     if not len(hub.methods):
         yield "  method     (none)"
     yield ""

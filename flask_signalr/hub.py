@@ -2,13 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from flask_signalr.authorization import Policy, dropped_claim_types
 from flask_signalr.claims import Claims, ClaimsSource
 from flask_signalr.errors import ConfigurationError
-from flask_signalr.hub_methods import Handler, HubMethods
+from flask_signalr.handler_signature import Handler
+from flask_signalr.hub_methods import HubMethods
 from flask_signalr.hub_options import HubKeywords
+from flask_signalr.method_names import check_method_name
 from flask_signalr.mounted_hub import MountedHub
 from flask_signalr.negotiation import ClientAccess
 from flask_signalr.presence import Presence
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from flask_signalr.rest.hub_clients import HubClients
 
 _F = TypeVar("_F", bound=Handler)
+_NO_FUNCTION: Any = None
+"""What a decorator is given that is written with parentheses and takes none."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,7 @@ class Hub:
         self._declaration = declaration
         self._mounted = mounted
 
-    def on_connected(self, function: _F) -> _F:
+    def on_connected(self, function: _F = _NO_FUNCTION) -> _F:
         """Register a handler of clients that connect; several run in the order in which they were registered.
 
         Args:
@@ -55,12 +59,12 @@ class Hub:
                 and no later call of it is answered. Who must not even listen is kept out by the hub's policy.
 
         Raises:
-            ConfigurationError: It cannot be called so.
+            ConfigurationError: It cannot be called so, or an app could not run it.
         """
         self._declaration.methods.add_connected(function)
         return function
 
-    def on_disconnected(self, function: _F) -> _F:
+    def on_disconnected(self, function: _F = _NO_FUNCTION) -> _F:
         """Register a handler of clients that are gone; several run in the order in which they were registered.
 
         Args:
@@ -68,7 +72,7 @@ class Hub:
                 or ``None`` if it ended as it should.
 
         Raises:
-            ConfigurationError: It cannot be called so.
+            ConfigurationError: It cannot be called so, or an app could not run it.
         """
         self._declaration.methods.add_disconnected(function)
         return function
@@ -86,8 +90,10 @@ class Hub:
 
         Raises:
             ConfigurationError: The name is none or taken; the function cannot be called with an invocation and
-                arguments by position; or the policy asks for claims that the hub's claims filter lets nobody bring.
+                arguments by position, or not be run by an app; or the policy asks for claims that the hub's claims
+                filter lets nobody bring.
         """
+        check_method_name(name)  # now: without a name it is the function that stands in its place
 
         def register(function: _F) -> _F:
             if isinstance(policy, Policy):

@@ -1,24 +1,23 @@
 """Hub methods: the table of one hub, and how a client's arguments become those of a function."""
 
-import functools
 import inspect
 import re
-import typing
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from typing import Any
 
 import msgspec
 
 from flask_signalr.authorization import Policy
 from flask_signalr.errors import BadRequest, ConfigurationError
+from flask_signalr.handler_signature import Handler, Unresolved, annotations, check_event, check_first, parameters
+from flask_signalr.invocation import Invocation
 from flask_signalr.method_names import check_method_name
 
-Handler = Callable[..., Any]
-"""A function, sync or async, whose first parameter is the `Invocation`."""
+Accept = Callable[[str, Handler], None]
+"""Refuses a function that an app could not run by a `ConfigurationError`; is told what the function is, too."""
 
 _EVERYBODY = Policy()
-_POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+_UNHASHABLE = re.compile(r"unhashable type: '(list|dict)'")
 _WITHOUT_VALUES = re.compile(r"Expected |Object missing required field ")
 
 
@@ -47,18 +46,30 @@ class HubMethod:
         self.function = function
         self.policy = _EVERYBODY if policy is None else policy
         self.is_stream = is_stream
-        self._parameters, self._rest = _parameters(f"hub method {name!r}", function)
+        self._subject = f"hub method {name!r}"
+        self._first, self._parameters, self._rest = parameters(self._subject, function)
         self._least = sum(parameter.default is inspect.Parameter.empty for parameter in self._parameters)
         self._defaults = tuple(parameter.default for parameter in self._parameters[self._least :])
         self._types: tuple[Any, ...] | None = None
         self._returns_nothing = True
-        with suppress(NameError):  # the name may be defined further down in the module: the first call looks again
-            self._resolve()
+        self._resolve()  # what is missing may be defined further down in the module: `check` looks again
 
     @property
     def returns_nothing(self) -> bool:
         """Whether ``None`` is no result but the lack of one: the function is annotated so, or not at all."""
         return self._returns_nothing
+
+    def check(self) -> tuple[Any, ...]:
+        """Return the types of the arguments, the last of them that of those beyond the named ones.
+
+        Raises:
+            ConfigurationError: An annotation names what does not exist, although all should be there by now.
+        """
+        if self._types is None:
+            missing = self._resolve()
+            if missing is not None:
+                raise missing.remedy(self._subject)
+        return self._types or ()
 
     def bind(self, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
         """Return a client's arguments as the function takes them, with the defaults of those left out.
@@ -68,7 +79,7 @@ class HubMethod:
                 holds none of the values.
             ConfigurationError: An annotation names what does not exist.
         """
-        types = self._types or self._late_types()
+        types = self._types or self.check()
         given, most = len(arguments), len(self._parameters)
         if given < self._least or (given > most and self._rest is None):
             raise BadRequest(f"Invocation provides {given} argument(s) but target expects {self._expected()}.")
@@ -80,12 +91,18 @@ class HubMethod:
         return (*bound, *self._defaults[max(0, given - self._least) :])
 
     def _converted(self, value: Any, wanted: Any, position: int) -> Any:
+        cause: Exception
         try:
             return msgspec.convert(value, wanted)
         except msgspec.ValidationError as exc:
-            parameter = (*self._parameters, self._rest)[min(position, len(self._parameters))]
-            named = f" ({parameter.name})" if parameter else ""
-            raise BadRequest(f"Argument {position + 1}{named}: {_without_values(exc)}.") from exc
+            cause, reason = exc, _without_values(exc)
+        except TypeError as exc:
+            if not _UNHASHABLE.search(str(exc)):
+                raise
+            cause, reason = exc, "Expected items of a set, or keys, that are no arrays and no objects"
+        parameter = (*self._parameters, self._rest)[min(position, len(self._parameters))]
+        named = f" ({parameter.name})" if parameter else ""
+        raise BadRequest(f"Argument {position + 1}{named}: {reason}.") from cause
 
     def _expected(self) -> str:
         if self._rest is not None:
@@ -93,31 +110,31 @@ class HubMethod:
         most = len(self._parameters)
         return str(most) if self._least == most else f"{self._least} to {most}"
 
-    def _late_types(self) -> tuple[Any, ...]:
-        try:
-            return self._resolve()
-        except NameError as exc:
-            raise ConfigurationError(f"hub method {self.name!r}: an annotation cannot be resolved: {exc}") from exc
-
-    def _resolve(self) -> tuple[Any, ...]:
-        """Look the annotations up; the last of the types is that of the arguments beyond the named ones."""
-        hints = _hints(self.function)
+    def _resolve(self) -> Unresolved | None:
+        """Look up the annotations that matter, and return the first that names what is not there."""
+        hints = annotations(self._subject, self.function)
         types = [hints.get(parameter.name, Any) for parameter in self._parameters]
         types.append(Any if self._rest is None else hints.get(self._rest.name, Any))
+        missing = [check_first(self._subject, self._first, hints), *types]
+        for wanted in missing:
+            if isinstance(wanted, Unresolved):
+                return wanted
         for wanted in types:
             self._check(wanted)
         self._returns_nothing = hints.get("return", type(None)) is type(None)
         self._types = tuple(types)
-        return self._types
+        return None
 
     def _check(self, wanted: Any) -> None:
         try:
             kind = msgspec.inspect.type_info(wanted)
         except TypeError as exc:
-            raise ConfigurationError(f"hub method {self.name!r}: {exc}") from exc
+            raise ConfigurationError(f"{self._subject}: {exc}") from exc
+        if wanted is Invocation:  # any client could write one, and be whoever it likes
+            raise ConfigurationError(f"{self._subject}: the Invocation is the first parameter, and no other is one")
         if isinstance(kind, msgspec.inspect.CustomType) and kind.cls is not object:
             raise ConfigurationError(
-                f"hub method {self.name!r}: no message can be converted to {kind.cls.__name__}; annotate with a "
+                f"{self._subject}: no message can be converted to {kind.cls.__name__}; annotate with a "
                 "dataclass, a msgspec.Struct, a type of the standard library, or Any"
             )
 
@@ -128,12 +145,16 @@ class HubMethod:
 class HubMethods:
     """What a hub runs: its methods, and its handlers of clients that come and go.
 
+    Args:
+        accept: Sees each function before it is added.
+
     Attributes:
         connected: Called with the `Invocation`, in the order in which they were added.
         disconnected: Called with the `Invocation` and the error, a text or ``None``, in that order too.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, accept: Accept = lambda subject, function: None) -> None:
+        self._accept = accept
         self.connected: list[Handler] = []
         self.disconnected: list[Handler] = []
         self._methods: dict[str, HubMethod] = {}
@@ -155,7 +176,9 @@ class HubMethods:
             raise ConfigurationError(
                 f"hub method {name!r} is already there as {known.name!r}: case does not tell methods apart"
             )
-        method = self._methods[name.lower()] = HubMethod(name, function, policy, is_stream=is_stream)
+        method = HubMethod(name, function, policy, is_stream=is_stream)
+        self._accept(f"hub method {name!r}", function)
+        self._methods[name.lower()] = method
         return method
 
     def add_connected(self, function: Handler) -> None:
@@ -164,7 +187,8 @@ class HubMethods:
         Raises:
             ConfigurationError: It cannot be called with an invocation.
         """
-        _check_event("on_connected", function, ("invocation",))
+        check_event("on_connected", function, ("invocation",))
+        self._accept("on_connected", function)
         self.connected.append(function)
 
     def add_disconnected(self, function: Handler) -> None:
@@ -173,57 +197,35 @@ class HubMethods:
         Raises:
             ConfigurationError: It cannot be called with an invocation and an error.
         """
-        _check_event("on_disconnected", function, ("invocation", "error"))
+        check_event("on_disconnected", function, ("invocation", "error"))
+        self._accept("on_disconnected", function)
         self.disconnected.append(function)
 
     def find(self, target: str) -> HubMethod | None:
         """Return the method that a client means; case does not matter, as in ASP.NET."""
         return self._methods.get(target.lower())
 
+    def check(self, accept: Accept) -> None:
+        """Check all that is declared once more, when an app is to run it.
+
+        Args:
+            accept: The app's.
+
+        Raises:
+            ConfigurationError: An annotation names what does not exist, or the app could not run a function.
+        """
+        for method in tuple(self):
+            method.check()
+            accept(f"hub method {method.name!r}", method.function)
+        for event, functions in (("on_connected", self.connected), ("on_disconnected", self.disconnected)):
+            for function in tuple(functions):
+                accept(event, function)
+
     def __iter__(self) -> Iterator[HubMethod]:
         return iter(self._methods.values())
 
     def __len__(self) -> int:
         return len(self._methods)
-
-
-def _signature(subject: str, function: Handler) -> inspect.Signature:
-    try:
-        return inspect.signature(function)
-    except (TypeError, ValueError) as exc:
-        raise ConfigurationError(f"{subject}: {function!r} is no function whose parameters are known") from exc
-
-
-def _parameters(subject: str, function: Handler) -> tuple[tuple[inspect.Parameter, ...], inspect.Parameter | None]:
-    """Return the parameters after the invocation, and the one that takes all further arguments."""
-    known = list(_signature(subject, function).parameters.values())
-    rest = next((parameter for parameter in known if parameter.kind is inspect.Parameter.VAR_POSITIONAL), None)
-    named = [parameter for parameter in known if parameter.kind in _POSITIONAL]
-    if not named and rest is None:
-        raise ConfigurationError(f"{subject}: the function's first parameter is the invocation, and it has none")
-    for parameter in known:
-        if parameter.kind is inspect.Parameter.KEYWORD_ONLY and parameter.default is inspect.Parameter.empty:
-            raise ConfigurationError(
-                f"{subject}: clients pass arguments by position, and {parameter.name!r} can only be passed by name"
-            )
-    return tuple(named[1:]), rest
-
-
-def _check_event(subject: str, function: Handler, arguments: tuple[str, ...]) -> None:
-    try:
-        _signature(subject, function).bind(*arguments)
-    except TypeError as exc:
-        raise ConfigurationError(f"{subject}: the function is called with ({', '.join(arguments)}): {exc}") from exc
-
-
-def _hints(function: Handler) -> dict[str, Any]:
-    """Return the resolved annotations of what runs in the end: within a partial, a decorator or an object."""
-    inner: Any = inspect.unwrap(function)
-    while isinstance(inner, functools.partial):
-        inner = inspect.unwrap(inner.func)
-    if not inspect.isroutine(inner):
-        inner = type(inner).__call__
-    return typing.get_type_hints(inner, include_extras=True)
 
 
 def _without_values(error: msgspec.ValidationError) -> str:

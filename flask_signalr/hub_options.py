@@ -10,14 +10,26 @@ from flask_signalr.authorization import Policy
 from flask_signalr.endpoints import DEFAULT_ROUTER, EndpointRouter
 from flask_signalr.errors import ConfigurationError
 from flask_signalr.origins import parse_origins
-from flask_signalr.principal import ClaimsFilter, CollisionGuard, UserIdProvider, by_name, nothing
+from flask_signalr.principal import (
+    ClaimsFilter,
+    CollisionGuard,
+    UserIdProvider,
+    by_claim,
+    by_name,
+    nothing,
+    only,
+    rename,
+)
 from flask_signalr.refresh import RefreshGate
 from flask_signalr.server_sdk_url import SERVER_SDK_URL, ServerSdkUrl
-from flask_signalr.token_claims import DEFAULT_TOKEN_OPTIONS, LONGEST_LIFETIME, TokenOptions
+from flask_signalr.token_claims import DEFAULT_TOKEN_OPTIONS, TokenOptions, check_lifetime
 from flask_signalr.tokens import ALGORITHMS
 
 _MOUNT_OPTIONS = frozenset({"cli_group", "name", "subdomain", "url_defaults", "url_prefix"})
 """What Flask's ``register_blueprint`` takes."""
+
+_MAKERS = ((by_claim, 'by_claim("oid")'), (only, 'only("role")'), (rename, 'rename({"groups": "role"})'))
+"""What makes providers and filters and is none itself, with an example of each."""
 
 
 class HubKeywords(TypedDict, total=False):
@@ -97,9 +109,7 @@ class HubOptions:
         self._check_callables()
         if not isinstance(self.endpoint_router, EndpointRouter):
             raise ConfigurationError("endpoint_router= takes an EndpointRouter, not its class or a function")
-        lifetime = self.access_token_lifetime
-        if type(lifetime) is not int or not 1 <= lifetime <= LONGEST_LIFETIME:
-            raise ConfigurationError(f"access_token_lifetime= takes whole seconds, 1 to {LONGEST_LIFETIME}")
+        check_lifetime("access_token_lifetime", self.access_token_lifetime)
         if self.access_token_algorithm not in ALGORITHMS:
             raise ConfigurationError(f"access_token_algorithm= is one of {', '.join(ALGORITHMS)}")
         if not isinstance(self.token_options, TokenOptions):
@@ -108,8 +118,12 @@ class HubOptions:
 
     def _check_callables(self) -> None:
         for keyword in ("user_id_provider", "claims_filter"):
-            if not callable(getattr(self, keyword)):
+            given = getattr(self, keyword)
+            if not callable(given):
                 raise ConfigurationError(f"{keyword}= takes a callable of one principal")
+            for maker, example in _MAKERS:
+                if given is maker:
+                    raise ConfigurationError(f"{keyword}= takes what {maker.__name__} returns, as {keyword}={example}")
         if self.collision_guard is not None and not callable(self.collision_guard):
             raise ConfigurationError("collision_guard= takes a callable of a user id and a principal")
         if self.refresh_gate is not None and not callable(self.refresh_gate):

@@ -21,6 +21,12 @@ def check_method_name(name: object) -> str:
     Raises:
         ConfigurationError: It is no text, or no call of it would reach the app; the text says why.
     """
+    if callable(name):
+        function = getattr(name, "__name__", "name")
+        raise ConfigurationError(
+            f"a hub method's name is the text that clients invoke, and there is none: write "
+            f'@hub.method("{function}") in the place of @hub.method'
+        )
     if not isinstance(name, str) or not name:
         raise ConfigurationError(f"a hub method's name is the text that clients invoke, not {name!r}")
     fault = _fault(name)

@@ -3,6 +3,7 @@
 import logging
 import time
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from flask import Request
@@ -12,9 +13,16 @@ from flask_signalr.app_services import AppServices
 from flask_signalr.auth.chain import authenticate
 from flask_signalr.authorization import AuthorizationContext
 from flask_signalr.claims import Claims
-from flask_signalr.claims_header import GUEST_MARK, check_distinct, check_user_id, escape_claims, names_user
+from flask_signalr.claims_header import (
+    GUEST_MARK,
+    check_distinct,
+    check_user_id,
+    escape_claims,
+    names_user,
+    set_apart,
+)
 from flask_signalr.config import Settings
-from flask_signalr.dispatch import log_denial
+from flask_signalr.denial_log import log_denial
 from flask_signalr.endpoints import ServiceEndpoint
 from flask_signalr.errors import AuthorizationDenied
 from flask_signalr.hub_methods import HubMethods
@@ -22,6 +30,8 @@ from flask_signalr.hub_options import HubOptions
 from flask_signalr.negotiation import ClientAccess, client_access, prefixed_hub
 from flask_signalr.principal import Principal
 from flask_signalr.refresh import lifetime_to_tell, tells_lifetime
+from flask_signalr.refused_connections import RefusedConnections
+from flask_signalr.replay import ReplayWindow
 from flask_signalr.token_claims import token_claims, token_lifetime
 from flask_signalr.upstream_token import UpstreamTokenCheck
 
@@ -53,6 +63,25 @@ class MountedHub:
     token_check: UpstreamTokenCheck | None = field(default=None, repr=False)
     warned: set[str] = field(default_factory=set, init=False, repr=False, compare=False)
 
+    @cached_property
+    def name_at_service(self) -> str:
+        """What the service calls the hub: its name after the application's, in lower case."""
+        return prefixed_hub(self.name, self.settings.application_name)
+
+    @cached_property
+    def replay_window(self) -> ReplayWindow:
+        """What was handled of upstream requests."""
+        return ReplayWindow(self.services.store, self.settings.upstream.replay_window)
+
+    @cached_property
+    def refused(self) -> RefusedConnections:
+        """The connections that ``on_connected`` did not let in."""
+        return RefusedConnections(
+            self.name_at_service,
+            self.services.store,
+            lambda connection_id, reason: self.services.close(self.name, connection_id, reason),
+        )
+
     def authenticate(self, request: Request) -> Principal:
         """Return who the caller is, as `flask_signalr.auth.chain.authenticate` does."""
         return authenticate(
@@ -73,7 +102,7 @@ class MountedHub:
             try:
                 self.options.policy.check(context)
             except AuthorizationDenied as exc:
-                log_denial(exc, context)
+                log_denial(logger, exc, self.name, None)
                 raise
 
     def user_id(self, principal: Principal) -> str | None:
@@ -152,6 +181,7 @@ class MountedHub:
         if user_id is not None:
             check_user_id(user_id)
             check_distinct(user_id, escaped)
+            escaped = set_apart(user_id, escaped)
         options, settings = self.options, self.settings
         endpoint: object = options.endpoint_router.negotiate_endpoint(principal, self.services.endpoints.reachable())
         if not isinstance(endpoint, ServiceEndpoint):

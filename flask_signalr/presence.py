@@ -6,6 +6,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from enum import Enum
 
 from flask_signalr.errors import SignalRError, StoreUnavailable
 from flask_signalr.invocation import Invocation
@@ -23,6 +24,15 @@ REMEMBERED_REMOVAL = 600
 """Seconds after the end of a connection during which a late event does not bring it back."""
 
 _MAX_HEARD = 10_000
+
+
+class Everybody(Enum):
+    """Stands for all connections; ``None`` does not, as it is the user id of a guest."""
+
+    EVERYBODY = "everybody"
+
+
+EVERYBODY = Everybody.EVERYBODY
 
 
 @dataclass(frozen=True)
@@ -77,17 +87,26 @@ class Presence:
 
         Raises:
             StoreUnavailable: The store cannot be reached.
+            TypeError: The user id is no text, as for `connections`.
         """
         return bool(self.connections(user_id))
 
-    def connections(self, user_id: str | None = None) -> frozenset[Connection]:
-        """Return one user's connections, or all, those of guests too.
+    def connections(self, user_id: str | Everybody = EVERYBODY) -> frozenset[Connection]:
+        """Return one user's connections; without a user id all, those of guests too.
 
         Raises:
             StoreUnavailable: The store cannot be reached.
+            TypeError: The user id is no text, such as the ``None`` of a guest: guests have no user id to ask by.
         """
-        self._verify(user_id)
-        return frozenset(self._store.connections(self._hub, user_id))
+        asked: object = user_id
+        if not isinstance(asked, str | Everybody):
+            raise TypeError(
+                f"presence is asked about a user id, a str, not a {type(asked).__name__}: a guest has none, and "
+                "connections() without one returns all connections"
+            )
+        wanted = asked if isinstance(asked, str) else None
+        self._verify(wanted)
+        return frozenset(self._store.connections(self._hub, wanted))
 
     def count(self) -> int:
         """Return the number of connections: those of a user with two tabs are two, and those of guests count.
@@ -107,6 +126,7 @@ class Presence:
         now = self._times.clock()
         with self._lock:
             heard = self._heard.get(invocation.connection_id)
+        # A clock that steps back makes the last sign of life lie in the future: it counts for nothing then.
         if heard is None or not 0 <= now - heard < self._times.check_after / 2:
             self._note(invocation)
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from flask_signalr.claims import NO_CLAIMS, Claims, ClaimsSource, short_name
+from flask_signalr.errors import ConfigurationError
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +149,12 @@ def everything(principal: Principal) -> Claims:
 
 
 def only(*claim_types: str) -> ClaimsFilter:
-    """Return a filter that lets these claim types pass, under their long .NET name or their short one."""
+    """Return a filter that lets these claim types pass, under their long .NET name or their short one.
+
+    Raises:
+        ConfigurationError: One is no text, such as a list of several.
+    """
+    _check_types('only(…) takes claim types one by one, as only("role", "email")', claim_types)
     return _Only(frozenset(claim_types))
 
 
@@ -158,8 +164,25 @@ def rename(new_types: Mapping[str, str], claims_filter: ClaimsFilter | None = No
     Args:
         new_types: Old type, under its long .NET name or its short one, to new type.
         claims_filter: What passes, seen before the renaming; without it exactly the renamed claims.
+
+    Raises:
+        ConfigurationError: It is no mapping of texts to texts, or the filter cannot be called.
     """
+    if not isinstance(new_types, Mapping):
+        raise ConfigurationError(_RENAME)
+    _check_types(_RENAME, (*new_types, *new_types.values()))
+    if not (claims_filter is None or callable(claims_filter)):
+        raise ConfigurationError("rename(…, claims_filter) takes a callable of one principal")
     return _Rename(tuple(new_types.items()), claims_filter or only(*new_types))
+
+
+_RENAME = 'rename(…) takes a mapping of old claim types to new ones, as rename({"groups": "role"})'
+
+
+def _check_types(usage: str, claim_types: Iterable[object]) -> None:
+    for claim_type in claim_types:
+        if not isinstance(claim_type, str):
+            raise ConfigurationError(f"{usage}; a {type(claim_type).__name__} is no claim type")
 
 
 def passing_types(claims_filter: ClaimsFilter, claim_types: Iterable[str]) -> frozenset[str] | None:

@@ -10,7 +10,7 @@ Source: dotnet/aspnetcore:src/SignalR/docs/specs/HubProtocol.md.
 
 import enum
 from collections.abc import Callable, Iterator
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 import msgspec
 
@@ -31,8 +31,6 @@ TOO_LARGE = "an integer is beyond 64 bits, which not every client can read: send
 
 _LARGEST_INTEGER = 2**64 - 1
 _SMALLEST_INTEGER = -(2**63)
-
-_HandshakeT = TypeVar("_HandshakeT", HandshakeRequest, HandshakeResponse)
 
 
 class TransferFormat(enum.Enum):
@@ -155,28 +153,15 @@ def parse_handshake_request(record: bytes) -> HandshakeRequest:
     Raises:
         ProtocolError: The record is none.
     """
-    return _parse_handshake(record, HandshakeRequest)
-
-
-def parse_handshake_response(record: bytes) -> HandshakeResponse:
-    """Return the handshake response of a record.
-
-    Raises:
-        ProtocolError: The record is none.
-    """
-    return _parse_handshake(record, HandshakeResponse)
+    try:
+        return msgspec.json.decode(record, type=HandshakeRequest)
+    except (ValueError, RecursionError) as exc:
+        raise ProtocolError(f"the handshake is not understood: {reason(exc)}") from exc
 
 
 def encode_handshake(message: HandshakeRequest | HandshakeResponse) -> bytes:
     """Return a handshake message with its record separator; it is JSON whatever the protocol."""
     return msgspec.json.encode(message) + RECORD_SEPARATOR
-
-
-def _parse_handshake(record: bytes, message_type: type[_HandshakeT]) -> _HandshakeT:
-    try:
-        return msgspec.json.decode(record, type=message_type)
-    except (ValueError, RecursionError) as exc:
-        raise ProtocolError(f"the handshake is not understood: {reason(exc)}") from exc
 
 
 def is_of_later_type(payload: bytes, decode_type: Callable[[bytes], HasType]) -> bool:

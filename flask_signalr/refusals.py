@@ -32,6 +32,10 @@ STATUS: dict[type[errors.SignalRError], int] = {
 """What a refusal looks like on the wire. Errors that are not here are the app's own faults: Flask's 500."""
 
 
+class Refusal(Response):
+    """The answer to a refused request, told by its class from what an app's own code answers."""
+
+
 def status_of(error: errors.SignalRError) -> int:
     """Return the status of an error that has one; an endpoint router chooses, a code of a refresh has its own."""
     if isinstance(error, RouterRefused | RefreshRefused):
@@ -39,7 +43,7 @@ def status_of(error: errors.SignalRError) -> int:
     return next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
 
 
-def refusal(error: errors.SignalRError, headers: Iterable[tuple[str, str]]) -> Response:
+def refusal(error: errors.SignalRError, headers: Iterable[tuple[str, str]]) -> Refusal:
     """Return the answer to a refused request, in SignalR's own form.
 
     Args:
@@ -49,4 +53,4 @@ def refusal(error: errors.SignalRError, headers: Iterable[tuple[str, str]]) -> R
     more = [("Retry-After", str(error.retry_after))] if isinstance(error, errors.Unavailable) else []
     shown = error.code if isinstance(error, RefreshRefused) else error_text(error)
     reason = shown.encode(errors="backslashreplace").decode()  # a scheme of the app's may quote anything
-    return Response(msgspec.json.encode({"error": reason}), status_of(error), [JSON, *headers, *more])
+    return Refusal(msgspec.json.encode({"error": reason}), status_of(error), [JSON, *headers, *more])

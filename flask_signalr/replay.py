@@ -17,6 +17,8 @@ class ReplayWindow:
     A connection connects once, is gone once, and does nothing afterwards; an invocation id comes once. A message that
     waits for no answer has no id, so while its connection lasts it can be repeated.
 
+    Where the store has bounds, a connection that calls without end fills its own share and leaves room to others.
+
     Args:
         store: Where it is remembered, for all processes that share it.
         seconds: For how long; 0 remembers nothing.

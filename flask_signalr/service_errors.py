@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 
-from flask_signalr.errors import ServiceError
+from flask_signalr.errors import InvalidName, ServiceError
 
 _SHOWN_FAILURES = 10
+_NOT_MADE = ServiceError("no call was made", method="", path="")
 
 
 class ServiceUnreachable(ServiceError):
@@ -51,12 +52,13 @@ class PartialFailure(ServiceError):
     """Some of several calls failed; the others were carried out.
 
     Args:
-        failures: The error of each call that failed, by what it was for, such as ``user 'ada'``.
+        failures: The error of each call that failed, by what it was for, such as ``user 'ada'``; an `InvalidName`
+            where no call can name the recipient.
         count: How many calls there were.
     """
 
-    def __init__(self, failures: Mapping[str, ServiceError], count: int) -> None:
-        first = next(iter(failures.values()))
+    def __init__(self, failures: Mapping[str, ServiceError | InvalidName], count: int) -> None:
+        first = next((error for error in failures.values() if isinstance(error, ServiceError)), _NOT_MADE)
         shown = "; ".join(f"{name}: {error}" for name, error in list(failures.items())[:_SHOWN_FAILURES])
         more = len(failures) - _SHOWN_FAILURES
         super().__init__(

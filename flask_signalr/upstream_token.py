@@ -32,8 +32,8 @@ class UpstreamTokenCheck:
             self._bearer = BearerAuth.oidc(
                 token.issuer, audience=token.audience, fetching=fetching, to_principal=self._identity
             )
-        except MissingExtra:
-            raise
+        except MissingExtra as exc:
+            raise MissingExtra("SIGNALR_UPSTREAM_ISSUER", exc.extra) from None
         except ConfigurationError as exc:
             fault = str(exc).removeprefix("BearerAuth(issuer=…): ")
             raise ConfigurationError(f"SIGNALR_UPSTREAM_ISSUER: {fault}") from None

@@ -2,6 +2,8 @@
 
 import logging
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from flask import Request, Response, current_app, request
 from flask.typing import ResponseReturnValue
@@ -13,10 +15,8 @@ from flask_signalr.app_state import current_state
 from flask_signalr.error_text import error_text
 from flask_signalr.invocation import Invocation
 from flask_signalr.mounted_hub import MountedHub
-from flask_signalr.negotiation import prefixed_hub
 from flask_signalr.protocol import HubProtocol
 from flask_signalr.refusals import refusal, status_of
-from flask_signalr.replay import ReplayWindow
 from flask_signalr.upstream import (
     CONNECTED,
     CONNECTIONS,
@@ -44,16 +44,16 @@ def upstream(hub: str, category: str, event: str) -> ResponseReturnValue:
     headers = UpstreamHeaders.of(current.environ)
     check_sender(declared, headers, current)
     check_route(declared, headers, category, event)
-    body = read_body(current, limit)
     if category == MESSAGES:
-        invocation = read_invocation(declared.name, headers, protocol, body)
+        invocation = read_invocation(declared.name, headers, protocol, read_body(current, limit))
         check_admitted(declared, invocation)
-        enter(declared, MESSAGES, invocation)
+        declared.replay_window.enter(MESSAGES, invocation, time.time())
         declared.services.presence(declared.name).seen(invocation)
         return reply(declared, invocation, protocol)
-    invocation, error = read_event(declared.name, headers, protocol, body)
-    enter(declared, event, invocation)
-    tell(declared, event, invocation, error)
+    with refusing(declared, event, headers.connection_id):
+        invocation, error = read_event(declared.name, headers, protocol, read_body(current, limit))
+        declared.replay_window.enter(event, invocation, time.time())
+        tell(declared, event, invocation, error)
     return Response(status=200, headers=[NO_STORE])
 
 
@@ -97,7 +97,7 @@ def check_route(declared: MountedHub, headers: UpstreamHeaders, category: str, e
     Raises:
         BadRequest: They do; or there is no such event.
     """
-    if headers.hub.lower() != prefixed_hub(declared.name, declared.settings.application_name):
+    if headers.hub.lower() != declared.name_at_service:
         raise errors.BadRequest("the header X-ASRS-Hub names another hub than the URL")
     if (headers.category, headers.event) != (category, event):
         raise errors.BadRequest("the headers X-ASRS-Category and X-ASRS-Event name another event than the URL")
@@ -127,21 +127,32 @@ def read_body(current: Request, limit: int) -> bytes:
     return body
 
 
-def enter(declared: MountedHub, event: str, invocation: Invocation) -> None:
-    """Let an event pass that was not handled yet, as `ReplayWindow.enter` does."""
-    window = ReplayWindow(declared.services.store, declared.settings.upstream.replay_window)
-    window.enter(event, invocation, time.time())
+@contextmanager
+def refusing(declared: MountedHub, event: str, connection_id: str) -> Iterator[None]:
+    """Refuse a connection for good if its ``connected`` comes to nothing, for whatever reason.
+
+    The service may leave it open, and the handlers of ``on_connected`` have not let it in. A repetition changes
+    nothing: the first of the two has been heard.
+    """
+    try:
+        yield
+    except errors.RequestReplayed:
+        raise
+    except Exception as exc:
+        if event == CONNECTED and declared.methods.connected:
+            declared.refused.add(connection_id, exc)
+        raise
 
 
 def check_admitted(declared: MountedHub, invocation: Invocation) -> None:
-    """Refuse what comes of a connection that ``on_connected`` refused; a hub without such handlers asks nobody.
+    """Refuse what comes of a connection that ``on_connected`` did not let in; a hub without such handlers asks nobody.
 
     Raises:
-        AuthorizationDenied: It was refused.
+        AuthorizationDenied: As `RefusedConnections.check`.
         StoreUnavailable: Nobody knows.
     """
     if declared.methods.connected:
-        declared.services.refused(declared.name).check(invocation.connection_id)
+        declared.refused.check(invocation.connection_id)
 
 
 def reply(declared: MountedHub, invocation: Invocation, protocol: HubProtocol) -> Response:
@@ -159,20 +170,22 @@ def tell(declared: MountedHub, event: str, invocation: Invocation, error: str | 
 
     Raises:
         AuthorizationDenied: A handler refused a client that connects.
+        StoreUnavailable: Nobody could remember that the handlers let it in.
     """
     presence, run = declared.services.presence(declared.name), current_app.ensure_sync
-    refused = declared.services.refused(declared.name)
     if event == DISCONNECTED:
         presence.disconnected(invocation)
-        if not (declared.methods.connected and refused.holds(invocation.connection_id)):  # handlers never saw it come
+        was_refused = declared.methods.connected and declared.refused.end(invocation.connection_id)
+        if not was_refused:  # else the handlers never saw it come
             dispatch.disconnected(declared.methods, invocation, error, run)
         return
     presence.connected(invocation)  # before the handlers, which may ask who is there
     try:
         dispatch.connected(declared.methods, invocation, run)
-    except errors.AuthorizationDenied as exc:
+        if declared.methods.connected:
+            declared.refused.admit(invocation.connection_id)
+    except errors.SignalRError:
         presence.disconnected(invocation)
-        refused.add(invocation.connection_id, error_text(exc))
         raise
 
 

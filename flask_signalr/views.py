@@ -3,7 +3,7 @@
 import logging
 from typing import Any
 
-from flask import Blueprint, Request, Response, current_app, request
+from flask import Blueprint, Flask, Request, Response, current_app, request
 from flask.typing import ResponseReturnValue
 
 from flask_signalr import errors
@@ -12,10 +12,12 @@ from flask_signalr.app_state import current_state
 from flask_signalr.auth.chain import challenges
 from flask_signalr.error_text import error_text
 from flask_signalr.flask_cli import hubs_command
+from flask_signalr.handler_check import check_hubs
 from flask_signalr.hub_options import HubOptions
 from flask_signalr.origins import check_origin, cors_headers, preflight_headers
 from flask_signalr.refresh_views import as_refresh_refusal, refresh
 from flask_signalr.refusals import STATUS, refusal, status_of
+from flask_signalr.turned_away import watch
 from flask_signalr.upstream_views import refuse_upstream, upstream
 
 logger = logging.getLogger("flask_signalr.negotiate")
@@ -61,7 +63,7 @@ def create_blueprint() -> Blueprint:
     )
     blueprint.cli.help = "Azure SignalR Service."
     blueprint.cli.add_command(hubs_command)
-    blueprint.url_value_preprocessor(leave_csrf_to_the_origin_check)
+    blueprint.url_value_preprocessor(prepare)
     for error in STATUS:
         blueprint.register_error_handler(error, refuse)
     return blueprint
@@ -119,20 +121,27 @@ def refuse(error: errors.SignalRError) -> Response:
     return refusal(error, headers)
 
 
-def leave_csrf_to_the_origin_check(endpoint: str | None, values: dict[str, Any] | None) -> None:
-    """Exempt the views from Flask-WTF's CSRFProtect: clients and the service bring no form token.
+def prepare(endpoint: str | None, values: dict[str, Any] | None) -> None:
+    """Do in each app what waits for its first request, before the ``before_request`` functions of that request.
 
-    `check_origin` protects negotiate and refresh, and upstream requests are signed.
+    All hub methods are declared by then and what their annotations name is there: what cannot be run is told now.
 
-    Runs in each app before the ``before_request`` functions of the first negotiate request, so it works whichever of
-    the two extensions was initialised first. Then it goes, because no extension comes after a first request and a
-    hook takes its time at every one.
+    The views are exempted from Flask-WTF's CSRFProtect, whichever of the two extensions was initialised first: clients
+    and the service bring no form token. `check_origin` protects negotiate and refresh, upstream requests are signed.
+
+    Then it goes, because no extension comes after a first request and a hook takes its time at every one.
+
+    Raises:
+        ConfigurationError: A hub method cannot be run; each request says so until it is mended.
     """
-    app = current_app
+    app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
     csrf = app.extensions.get("csrf")
     if csrf is not None:
         csrf.exempt(negotiate)
         csrf.exempt(refresh)
         csrf.exempt(upstream)
+    check_hubs(app, current_state().hubs())
     hooks, blueprint = app.url_value_preprocessors, str(endpoint).rpartition(".")[0]
-    hooks[blueprint] = [hook for hook in hooks[blueprint] if hook is not leave_csrf_to_the_origin_check]
+    if prepare in hooks[blueprint]:  # or another thread has just done it
+        hooks[blueprint] = [hook for hook in hooks[blueprint] if hook is not prepare]
+        watch(app, blueprint)

@@ -1,6 +1,7 @@
 """A real HTTP server on the loopback interface that answers as a test's script says, also in ways that none should."""
 
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Callable, Iterable
@@ -9,6 +10,8 @@ from typing import BinaryIO, Self
 
 LONGEST_WAIT = 60
 """Seconds that a test waits for what must come."""
+
+_DROPS, _BETWEEN_DROPS = 300, 0.01  # seconds
 
 Answer = bytes | Callable[[socket.socket, threading.Event], None]
 
@@ -41,6 +44,22 @@ def silence(connection: socket.socket, is_over: threading.Event) -> None:
     is_over.wait()
 
 
+def dripping(first: bytes, drop: bytes) -> Answer:
+    """Return an answer that begins in time, and of which the rest comes drop by drop."""
+
+    def drip(connection: socket.socket, is_over: threading.Event) -> None:
+        try:
+            connection.sendall(first)
+            for _ in range(_DROPS):
+                connection.sendall(drop)
+                if is_over.wait(_BETWEEN_DROPS):
+                    return
+        except OSError:
+            return
+
+    return drip
+
+
 def endless(connection: socket.socket, is_over: threading.Event) -> None:
     """Send a body without an end."""
     connection.sendall(b"HTTP/1.1 200 X\r\nConnection: close\r\n\r\n")
@@ -54,12 +73,17 @@ def endless(connection: socket.socket, is_over: threading.Event) -> None:
 class ScriptedServer:
     """Gives one answer after the other, the last one again and again; a context manager.
 
+    Args:
+        answers: The answers.
+        tls: Speaks TLS, if it is given.
+
     Attributes:
         received: The requests, in their order.
     """
 
-    def __init__(self, answers: Iterable[Answer]) -> None:
+    def __init__(self, answers: Iterable[Answer], tls: ssl.SSLContext | None = None) -> None:
         self._answers = list(answers)
+        self._tls = tls
         self._changed = threading.Condition()
         self._over = threading.Event()
         self._open: list[socket.socket] = []
@@ -68,7 +92,8 @@ class ScriptedServer:
 
     def __enter__(self) -> Self:
         self._listener = socket.create_server(("127.0.0.1", 0))
-        self.origin = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        scheme = "https://localhost" if self._tls else "http://127.0.0.1"
+        self.origin = f"{scheme}:{self._listener.getsockname()[1]}"
         self._start(self._accept)
         return self
 
@@ -104,6 +129,11 @@ class ScriptedServer:
             self._start(self._serve, connection, len(self._open))
 
     def _serve(self, connection: socket.socket, number: int) -> None:
+        if self._tls is not None:
+            try:
+                connection = self._tls.wrap_socket(connection, server_side=True)
+            except OSError:
+                return
         with connection, connection.makefile("rb") as stream:
             try:
                 while line := stream.readline():

@@ -6,6 +6,7 @@ from flask import Flask
 from flask_signalr import CookieAuth, HubNotFound
 from flask_signalr.app_state import AppState
 from flask_signalr.config import Settings
+from flask_signalr.configured import LONGEST_WINDOW_IN_MEMORY
 from flask_signalr.hub import Declaration
 from flask_signalr.hub_options import HubKeywords
 from tests.apps import ACCESS_KEY, CONNECTION_STRING, OTHER_CONNECTION_STRING
@@ -36,6 +37,40 @@ def test_a_hub_may_be_declared_at_any_time() -> None:
     declarations["chat"] = Declaration({"allow_anonymous": True})
 
     assert state.hub("chat").options.allow_anonymous
+
+
+def test_a_hub_that_is_declared_later_is_found_by_its_name_at_the_service() -> None:
+    """The table of these names is made at the first request, and modules may be imported after that."""
+    declarations = {"chat": Declaration({})}
+    state = AppState(Flask(__name__), SETTINGS, declarations, {})
+    state.hub_at_service("chat")
+    declarations["News"] = Declaration({})
+
+    assert state.hub_at_service("news").name == "News"
+    assert state.hub_at_service("chat").name == "chat"
+
+
+@pytest.mark.parametrize(
+    ("window", "store_url", "warned"),
+    [
+        (LONGEST_WINDOW_IN_MEMORY, "memory://", False),
+        (LONGEST_WINDOW_IN_MEMORY + 1, "memory://", True),
+        (LONGEST_WINDOW_IN_MEMORY + 1, "redis://localhost:1/0", False),
+    ],
+)
+def test_a_window_that_memory_will_not_hold_is_warned_about(
+    window: int, store_url: str, warned: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Calls beyond it are refused, which nobody should learn from the first busy day."""
+    config = {
+        "SIGNALR_CONNECTION_STRING": CONNECTION_STRING,
+        "SIGNALR_UPSTREAM_REPLAY_WINDOW": window,
+        "SIGNALR_STORE_URL": store_url,
+    }
+
+    AppState(Flask(__name__), Settings.from_config(config), {}, {})
+
+    assert ("SIGNALR_UPSTREAM_REPLAY_WINDOW" in caplog.text) == warned
 
 
 @pytest.mark.parametrize("name", ["", "Chat", "chat ", "__class__", "chat/negotiate", "\ud800"])

@@ -106,6 +106,15 @@ def test_a_claim_is_found_under_its_long_and_its_short_name(asked: str, known: s
     assert allows(Policy(require_claim(asked, "a@example.org")), Principal("ada", {known: "a@example.org"}))
 
 
+@pytest.mark.parametrize(
+    ("asked", "known"), [("roles", "role"), ("role", "roles"), ("sub", "nameid"), ("nameid", "sub")]
+)
+def test_a_claim_is_found_under_the_name_that_the_service_reads_it_as(asked: str, known: str) -> None:
+    """What opens the door at negotiate opens the method too, where ``roles`` has come back as ``role``."""
+    assert allows(Policy(require_claim(asked, "Task.Write")), Principal("ada", {known: "Task.Write"}))
+    assert not allows(Policy(require_claim(asked, "Task.Write")), Principal("eve", {known: "Task.Read"}))
+
+
 @pytest.mark.parametrize(("value", "wanted"), [(True, 1), (1, True), ("1", True), (1, "1"), (0, False)], ids=repr)
 def test_values_of_another_kind_are_other_values(value: Any, wanted: Any) -> None:
     assert not allows(Policy(require_claim("level", wanted)), Principal("eve", {"level": value}))
@@ -306,6 +315,9 @@ def test_a_policy_reads_as_it_was_written() -> None:
         (require_claim("r"), rename({"role": "r"}), set()),
         (require_claim(LONG_EMAIL), only("email"), set()),
         (require_claim(LONG_EMAIL), nothing, {"email"}),
+        (require_claim("roles"), only("role"), set()),
+        (require_claim("sub"), rename({"oid": "nameid"}), set()),
+        (require_claim("roles"), only("email"), {"roles"}),
         (require_claim("Type", "gold"), only("type"), {"Type"}),
         (require_authenticated, nothing, set()),
         (domain_restricted, nothing, set()),

@@ -2,7 +2,7 @@
 
 import pytest
 
-from flask_signalr.claim_types import SHORT_NAMES
+from flask_signalr.claim_types import SHORT_NAMES, name_as_read
 from flask_signalr.claims import Claims, customer_claims, short_name
 from flask_signalr.principal import Principal, only
 
@@ -116,3 +116,18 @@ def test_the_claims_filter_knows_a_long_type_by_its_short_name(short: str, long:
 @pytest.mark.parametrize("claim_type", ["name", "roles", "role", "", SOAP_2005 + "Name", SOAP_2005])
 def test_other_types_are_their_own_short_name(claim_type: str) -> None:
     assert short_name(claim_type) == claim_type
+
+
+@pytest.mark.parametrize(
+    ("claim_type", "read_as"),
+    [
+        ("sub", "nameid"),
+        ("nameid", "nameid"),
+        (SOAP_2005 + "nameidentifier", "nameid"),
+        ("roles", "role"),
+        (MICROSOFT_2008 + "role", "role"),
+        ("department", "department"),
+    ],
+)
+def test_a_claim_comes_back_under_the_name_that_the_service_reads(claim_type: str, read_as: str) -> None:
+    assert name_as_read(claim_type) == read_as

@@ -18,6 +18,7 @@ from flask_signalr.claims_header import (
     check_user_id,
     escape_claims,
     parse_claims_header,
+    set_apart,
     unescape_claims,
 )
 from flask_signalr.errors import BadRequest, InvalidClaim
@@ -42,7 +43,8 @@ def as_printed(payload: dict[str, Any]) -> str:
 
 def header_of(claims: Claims, user_id: str | None) -> str:
     """Return the header of a connection whose token was made for these claims."""
-    pairs = token_claims(user_id, escape_claims(claims))
+    escaped = escape_claims(claims)
+    pairs = token_claims(user_id, escaped if user_id is None else set_apart(user_id, escaped))
     service_s = {"nbf": 1, "exp": 2, "iat": 3, "aud": "http://localhost/client/?hub=chat"}
     return as_printed(json.loads(json.dumps(merge_claims(pairs) | service_s)))
 
@@ -90,7 +92,34 @@ def test_a_user_id_that_is_printed_twice_forges_no_role(name: str) -> None:
     user_id = "x, role: admin"
     header = f"{LONG_NAMES['nameid']}: {user_id}, asrs.s.uid: {user_id}"
 
-    assert "role" not in parse_claims_header(header, user_id)
+    assert parse_claims_header(header, user_id) == Claims()
+
+
+@pytest.mark.parametrize("name", ["nameid", "sub", LONG_NAMES["nameid"]])
+@pytest.mark.parametrize("user_id", ["admin,foo", "admin, foo", "admin，foo", "admin,"])
+def test_a_user_ids_first_piece_forges_no_claim(name: str, user_id: str) -> None:
+    """Attack: ``admin,foo`` is printed as ``nameid: admin,foo``, which would read as a claim of ``admin``."""
+    printed = user_id.replace("，", ",")
+    header = f"{name}: {printed}, role: staff"
+
+    assert parse_claims_header(header, user_id) == Claims.of({"role": "staff"})
+
+
+@pytest.mark.parametrize("claim_type", ["sub", "nameid", LONG_NAMES["nameid"]])
+def test_a_user_id_with_commas_costs_no_claim_that_names_the_user(claim_type: str) -> None:
+    """They travel under names that the service does not print the user id under."""
+    for user_id in ("admin,foo", "7f3a,tenant", "Lovelace, Ada"):
+        assert returned([(claim_type, "7f3a"), ("role", "staff")], user_id) == Claims.of(
+            [(short_name(claim_type), "7f3a"), ("role", "staff")]
+        )
+
+
+def test_claims_of_other_user_ids_keep_their_names() -> None:
+    """As the SDK makes the token."""
+    claims = Claims.of({"sub": "7f3a", "role": "staff"})
+
+    assert set_apart("ada", claims) == claims
+    assert set_apart("ada,x", Claims.of({"role": "staff"})) == Claims.of({"role": "staff"})
 
 
 def test_a_user_id_forges_no_role_where_the_service_writes_it_as_ascii() -> None:
@@ -175,6 +204,16 @@ def test_user_ids_with_commas_are_no_fault() -> None:
 def test_a_user_id_with_a_line_break_begins_no_header_of_its_own(control: str) -> None:
     with pytest.raises(InvalidClaim, match="line breaks"):
         check_user_id(f"x{control}X-ASRS-User-Claims: role: admin")
+
+
+@pytest.mark.parametrize("user_id", [".", "..", "x" * 1025, "é" * 700, " ada"], ids=lambda user_id: ascii(user_id[:5]))
+def test_nobody_connects_who_could_not_be_banned(user_id: str) -> None:
+    """Nor by a claim that the service takes for the user id."""
+    with pytest.raises(InvalidClaim, match="user"):
+        check_user_id(user_id)
+    for name in ("sub", "nameid"):
+        with pytest.raises(InvalidClaim):
+            escape_claims(Claims.of({name: user_id}), may_name_user=True)
 
 
 @pytest.mark.parametrize("user_id", ["ada", "DOMAIN\\ada", "Lovelace, Ada", "é", "a b"])

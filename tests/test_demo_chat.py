@@ -46,10 +46,19 @@ def test_an_unsigned_call_is_refused(app: Flask) -> None:
 
 
 @pytest.mark.parametrize("user_id", [".", "..", " .. "], ids=repr)
-@pytest.mark.parametrize("method", ["viewUserHistory", "banUser", "liftBan"])
-def test_path_traversal_a_user_id_of_dots_does_not_reach_everyone(app: Flask, method: str, user_id: str) -> None:
+def test_path_traversal_a_ban_of_dots_closes_nobodys_connection(
+    app: Flask, user_id: str, caplog: pytest.LogCaptureFixture
+) -> None:
     """``users/../:closeConnections`` is everybody's to whoever resolves the dots."""
-    told = error(app, method, user_id, **caller(app, ADA, MODERATOR))
+    told = error(app, "banUser", user_id, **caller(app, ADA, MODERATOR))
+
+    assert told is not None
+    assert "a step in a path" in caplog.text
+
+
+@pytest.mark.parametrize("method", ["viewUserHistory", "banUser", "liftBan"])
+def test_a_user_id_of_blanks_is_nobodys(app: Flask, method: str) -> None:
+    told = error(app, method, "  ", **caller(app, ADA, MODERATOR))
 
     assert told is not None
     assert told.endswith("HubException: there is no such user id")
@@ -59,7 +68,7 @@ def test_path_traversal_a_message_to_a_user_of_dots_goes_to_nobody(app: Flask) -
     told = error(app, "sendToUser", "..", "hello", **caller(app, ADA))
 
     assert told is not None
-    assert told.endswith("HubException: there is no such user id")
+    assert told.endswith("HubException: .. is not online")
 
 
 @pytest.mark.parametrize(

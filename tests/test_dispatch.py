@@ -11,7 +11,7 @@ import pytest
 from flask import Flask, current_app
 
 from flask_signalr.authorization import AuthorizationContext, Policy, require_claim, require_role
-from flask_signalr.dispatch import connected, disconnected, encoded, invoke, log_denial
+from flask_signalr.dispatch import connected, disconnected, encoded, invoke
 from flask_signalr.errors import AuthorizationDenied, HubException
 from flask_signalr.hub_methods import HubMethods
 from flask_signalr.hub_protocols import HUB_PROTOCOLS
@@ -343,19 +343,6 @@ def test_the_log_tells_which_requirement_denied(caplog: pytest.LogCaptureFixture
 
     assert [record.getMessage() for record in caplog.records] == [
         "hub 'chat', 'method': denied by require_role('staff')"
-    ]
-
-
-def test_a_denial_at_negotiate_is_logged_alike(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO, "flask_signalr")
-    context = AuthorizationContext(Principal("eve"), "chat")
-
-    with pytest.raises(AuthorizationDenied) as denied:
-        Policy(require_role("staff")).check(context)
-    log_denial(denied.value, context)
-
-    assert [record.getMessage() for record in caplog.records] == [
-        "hub 'chat', 'connect': denied by require_role('staff')"
     ]
 
 

@@ -44,5 +44,10 @@ def test_times_that_are_none_are_refused(minutes: str) -> None:
     assert "'minutesToExpire'" in content_of(answer)["message"]
 
 
-def test_a_user_id_that_fits_into_no_token_is_refused() -> None:
-    assert Rest().call("POST", "hubs/chat/:generateToken", userId="x" * 5000).status == 400
+@pytest.mark.parametrize("user_id", ["x" * 5000, "x" * 1025, "..", "%C3%A9" * 342, "a%0D%0Ab", "%20ada"])
+def test_a_user_id_that_no_other_call_can_name_is_refused(user_id: str) -> None:
+    """Unbannable user: nobody could close its connections."""
+    answer = Rest().call("POST", "hubs/chat/:generateToken", userId=user_id)
+
+    assert answer.status == 400
+    assert "'userId'" in content_of(answer)["message"]

@@ -166,18 +166,25 @@ def test_a_failure_is_told_to_who_waits_and_logged(
     assert "secret" not in caplog.text
 
 
-@pytest.mark.parametrize(("status", "is_hinted"), [(302, True), (401, False)])
-def test_a_redirect_is_told_to_be_a_sign_in_of_the_apps(
-    app: App, caplog: pytest.LogCaptureFixture, status: int, is_hinted: bool
+@pytest.mark.parametrize(
+    ("status", "hint"),
+    [
+        (302, "302: does a before_request function of the app demand a sign-in of the service?"),
+        (404, "404: is this the URL template that `flask signalr hubs` shows, and is the hub declared?"),
+        (401, "401"),
+        (500, "500"),
+    ],
+)
+def test_a_status_is_told_with_what_it_is_likely_to_mean(
+    app: App, caplog: pytest.LogCaptureFixture, status: int, hint: str
 ) -> None:
-    """The app's own log has nothing of it: its hook answered before the package was asked."""
+    """The app's own log has nothing of it: its hook, or its 404, answered before the package was asked."""
     connection = app.connect()
 
     app.call(connection, "say", "7")
     app.answer(UpstreamAnswer(status))
 
-    assert f"status {status}" in caplog.text
-    assert ("before_request" in caplog.text) is is_hinted
+    assert caplog.messages[-1].endswith(f": status {hint}")
 
 
 @pytest.mark.parametrize("reply", [UpstreamAnswer(403), UpstreamAnswer(302), UpstreamFailure("it timed out")])

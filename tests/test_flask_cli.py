@@ -5,7 +5,16 @@ from typing import Any
 import pytest
 from flask import Blueprint, Flask
 
-from flask_signalr import CookieAuth, Invocation, Policy, SignalR, everything, require_authenticated, require_role
+from flask_signalr import (
+    ConfigurationError,
+    CookieAuth,
+    Invocation,
+    Policy,
+    SignalR,
+    everything,
+    require_authenticated,
+    require_role,
+)
 from tests.apps import ACCESS_KEY, create_app
 
 
@@ -22,6 +31,9 @@ def declared() -> SignalR:
 
     @chat.method("say")
     def say(invocation: Invocation, text: str) -> None: ...
+
+    @chat.method("count", stream=True)
+    def count(invocation: Invocation) -> None: ...
 
     return signalr
 
@@ -42,6 +54,7 @@ def test_hubs_methods_and_policies_are_shown() -> None:
         "event on_connected: declared.<locals>.joined",
         "method ban: Policy(require_role('admin'))",
         "method say: everybody connected",
+        "stream count: everybody connected",
         "sign-in none; guests may connect",
         "method (none)",
         "Hub pattern chat,news",
@@ -148,3 +161,18 @@ def test_help_teaches() -> None:
     assert "Serverless" in shown(app, "hubs", "--help")
     assert "{hub}/upstream/{category}/{event}" in shown(app, "hubs", "--help")
     assert "hubs" in shown(app, "--help")
+
+
+def test_a_method_that_cannot_be_called_is_told() -> None:
+    """It may be declared after ``init_app``, and no request may have come yet."""
+    signalr = SignalR()
+    app = create_app(signalr)
+
+    def add(invocation: Invocation, point: "Nowhere") -> None: ...  # type: ignore[name-defined]  # noqa: F821
+
+    signalr.hub("chat").method("add")(add)
+
+    result = app.test_cli_runner().invoke(args=["signalr", "hubs"])
+
+    assert isinstance(result.exception, ConfigurationError)
+    assert "hub method 'add': the annotation 'Nowhere'" in str(result.exception)

@@ -13,6 +13,7 @@ from flask_signalr import (
     Claims,
     EndpointRouter,
     InvalidClaim,
+    Invocation,
     Principal,
     SignalR,
     TokenOptions,
@@ -129,6 +130,15 @@ def test_a_guest_whom_a_claim_names_is_marked_too(claim_type: str) -> None:
     guest = service_claims(negotiate(app_with(None, allow_anonymous=True, **options)))
 
     assert guest["asrs.u.anonymous"] == "true"
+
+
+@pytest.mark.parametrize("user_id", [".", "..", "a" * 1500, "é" * 700, " ada"], ids=lambda user_id: ascii(user_id[:5]))
+def test_nobody_connects_whom_nobody_could_ban(user_id: str) -> None:
+    """Evasion: who chooses the user id would choose one that no call of the REST API can name."""
+    answer = negotiate(app_with(user_id_provider=lambda _: user_id))
+
+    assert answer.status_code == 403
+    assert "asrs.s.uid" in body(answer)["error"]
 
 
 def test_a_user_id_with_a_line_break_begins_no_header_of_its_own() -> None:
@@ -510,3 +520,18 @@ def test_async_functions_of_the_app_run_as_its_async_views_do() -> None:
     assert "asrs.s.dc" not in sent
     bob = app_with(BOB, user_id_provider=user_id, collision_guard=guard)
     assert negotiate(bob).status_code == 403
+
+
+def test_a_decorator_without_its_name_registers_nothing() -> None:
+    """It would put a decorator in the place of the function, and no client could call it."""
+    chat = SignalR().hub("chat")
+
+    def ping(invocation: Invocation) -> None: ...
+
+    with pytest.raises(ConfigurationError, match=r'write @hub\.method\("ping"\)'):
+        chat.method(ping)  # type: ignore[arg-type]
+    with pytest.raises(ConfigurationError, match="begins with a slash"):
+        chat.method("/ping")
+    for decorator in (chat.on_connected, chat.on_disconnected):
+        with pytest.raises(ConfigurationError, match=rf"write @hub\.{decorator.__name__} without"):
+            decorator()

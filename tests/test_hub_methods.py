@@ -14,7 +14,8 @@ import pytest
 
 from flask_signalr.authorization import Policy, require_role
 from flask_signalr.errors import BadRequest, ConfigurationError
-from flask_signalr.hub_methods import Handler, HubMethod, HubMethods
+from flask_signalr.handler_signature import Handler
+from flask_signalr.hub_methods import HubMethod, HubMethods
 from flask_signalr.invocation import Invocation
 
 
@@ -345,13 +346,56 @@ def test_an_annotation_may_name_what_is_defined_later() -> None:
     assert method.bind(({"x": 1},)) == (Point(1),)
 
 
-def test_an_annotation_that_names_nothing_is_told_at_the_first_call() -> None:
+@pytest.mark.parametrize(
+    "parameters", ["invocation, point: 'Nowhere'", "invocation, *points: 'Nowhere'", "x: 'Nowhere'"]
+)
+def test_an_annotation_that_names_nothing_is_told_when_all_should_be_there(parameters: str) -> None:
     names: dict[str, Any] = {}
-    exec("def function(invocation, point: 'Nowhere') -> None: ...", names)
+    exec(f"def function({parameters}): ...", names)
+    methods = HubMethods()
+    method = methods.add("method", names["function"])
+
+    with pytest.raises(ConfigurationError, match=r"'method': the annotation 'Nowhere' cannot be resolved: .*Nowhere"):
+        methods.check(lambda subject, function: None)
+    with pytest.raises(ConfigurationError, match="Nowhere"):
+        method.bind((1,))
+
+
+def test_a_result_that_a_type_checker_alone_knows_is_a_result() -> None:
+    """Nobody needs to know which."""
+    names: dict[str, Any] = {}
+    exec("def function(invocation: 'Invocation', number: int) -> 'Nowhere': ...", names)
     method = HubMethod("method", names["function"])
 
-    with pytest.raises(ConfigurationError, match=r"'method': an annotation cannot be resolved: .*Nowhere"):
-        method.bind((1,))
+    assert method.bind((1,)) == (1,)
+    assert not method.returns_nothing
+
+
+def test_forging_an_invocation_as_an_argument_fails() -> None:
+    """It is a dataclass, and a client could send one that names somebody else."""
+
+    def function(number: Any, invocation: Invocation) -> None: ...
+
+    with pytest.raises(ConfigurationError, match="the Invocation is the first parameter, and no other"):
+        HubMethods().add("method", function)
+
+
+@pytest.mark.parametrize(
+    ("annotation", "value"),
+    [(set, [[1]]), (set, [{"a": 1}]), (frozenset, [[1]]), (set | None, [[1]])],
+    ids=str,
+)
+def test_what_no_set_can_hold_is_the_callers_fault(annotation: Any, value: Any) -> None:
+    with pytest.raises(BadRequest, match=r"Argument 1 \(argument\): Expected items of a set") as refused:
+        method_of(annotation).bind((value,))
+
+    assert str(refused.value).isprintable()
+
+
+def test_an_object_that_no_set_can_hold_is_the_apps_fault() -> None:
+    """`Point` has no hash: no client could do any better."""
+    with pytest.raises(TypeError, match="unhashable type: 'Point'"):
+        method_of(set[Point]).bind(([{"x": 1}],))
 
 
 @pytest.mark.parametrize(
@@ -445,3 +489,30 @@ def test_a_handler_that_takes_other_arguments_is_refused() -> None:
     with pytest.raises(ConfigurationError, match=r"on_connected: .* is no function"):
         methods.add_connected("text")  # type: ignore[arg-type]
     assert not methods.connected + methods.disconnected
+
+
+def test_an_app_has_a_say_in_what_is_added() -> None:
+    def accept(subject: str, function: Handler) -> None:
+        raise ConfigurationError(subject)
+
+    methods = HubMethods(accept)
+
+    for add, subject in (
+        (lambda: methods.add("say", none), "hub method 'say'"),
+        (lambda: methods.add_connected(none), "on_connected"),
+        (lambda: methods.add_disconnected(rest_alone), "on_disconnected"),
+    ):
+        with pytest.raises(ConfigurationError, match=subject):
+            add()
+    assert not (*methods, *methods.connected, *methods.disconnected)
+
+
+def test_an_app_has_a_say_in_what_is_there() -> None:
+    methods, seen = HubMethods(), list[tuple[str, Handler]]()
+    methods.add("say", two)
+    methods.add_connected(none)
+    methods.add_disconnected(rest_alone)
+
+    methods.check(lambda subject, function: seen.append((subject, function)))
+
+    assert seen == [("hub method 'say'", two), ("on_connected", none), ("on_disconnected", rest_alone)]

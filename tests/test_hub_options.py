@@ -10,7 +10,7 @@ from flask_signalr.authorization import Policy, require_authenticated, require_r
 from flask_signalr.endpoints import DEFAULT_ROUTER, EndpointRouter
 from flask_signalr.errors import ConfigurationError
 from flask_signalr.hub_options import HubKeywords, HubOptions, check_keywords
-from flask_signalr.principal import Principal, by_email, by_name, everything, nothing
+from flask_signalr.principal import Principal, by_claim, by_email, by_name, everything, nothing, only, rename
 from flask_signalr.server_sdk_url import ServerSdkUrl
 from flask_signalr.token_claims import DEFAULT_TOKEN_OPTIONS, TokenOptions
 
@@ -95,6 +95,9 @@ ORIGINS = "allowed_origins= takes a list of origins"
         ("user_id_provider", None, "user_id_provider= takes a callable of one principal"),
         ("claims_filter", ["role"], "claims_filter= takes a callable of one principal"),
         ("claims_filter", None, "claims_filter= takes a callable of one principal"),
+        ("user_id_provider", by_claim, 'user_id_provider= takes what by_claim returns, as user_id_provider=by_claim("'),
+        ("claims_filter", only, 'claims_filter= takes what only returns, as claims_filter=only("role")'),
+        ("claims_filter", rename, "claims_filter= takes what rename returns, as claims_filter=rename({"),
         ("policy", require_role("staff"), POLICY),
         ("policy", [require_authenticated], POLICY),
         ("policy", Policy, POLICY),

@@ -68,3 +68,10 @@ def test_a_name_that_nobody_could_call_is_refused_with_the_reason(name: str, rea
 def test_a_name_is_a_text(name: Any) -> None:
     with pytest.raises(ConfigurationError, match="the text that clients invoke"):
         check_method_name(name)
+
+
+def test_a_function_in_the_place_of_a_name_is_told_what_to_write() -> None:
+    def ping() -> None: ...
+
+    with pytest.raises(ConfigurationError, match=r'write @hub\.method\("ping"\) in the place of @hub\.method'):
+        check_method_name(ping)

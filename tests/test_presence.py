@@ -203,6 +203,32 @@ def test_a_store_that_lost_everything_learns_again(site: Site) -> None:
     assert site.presence.users() == {"ada"}
 
 
+@pytest.mark.parametrize("back", [1, CHECK_AFTER / 2, 100_000])
+def test_a_clock_that_steps_back_silences_nobody(site: Site, back: float) -> None:
+    """The last sign of life lies in the future then, and until the clock gets there no other would be noted."""
+    site.presence.seen(by("1"))
+    site.store.remove("chat", "1", 0)
+
+    site.clock.now -= back
+    site.presence.seen(by("1"))
+
+    assert site.presence.users() == {"ada"}
+
+
+# Questions that are none.
+
+
+@pytest.mark.parametrize("user_id", [None, 5, b"ada", ["ada"]], ids=repr)
+def test_a_guest_is_not_everybody(site: Site, user_id: Any) -> None:
+    """A guest's ``invocation.user_id`` is ``None``: whoever asks by it must not be told of all the others."""
+    site.presence.connected(by("1"))
+
+    with pytest.raises(TypeError, match="a guest has none"):
+        site.presence.connections(user_id)
+    with pytest.raises(TypeError, match="a guest has none"):
+        site.presence.is_online(user_id)
+
+
 # Failures.
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from flask_signalr.claims import NO_CLAIMS, Claims
+from flask_signalr.errors import ConfigurationError
 from flask_signalr.principal import (
     ANONYMOUS,
     Principal,
@@ -244,6 +245,24 @@ def test_rename_changes_names_in_what_another_filter_chooses() -> None:
 def test_rename_knows_long_types_by_their_short_name() -> None:
     """As `only` does: a renamed role is renamed however the identity provider spells it."""
     assert rename({"role": "group"})(ADA).pairs == (("group", "staff"), ("group", "admin"))
+
+
+@pytest.mark.parametrize("claim_types", [(["role", "email"],), (("role", "email"),), ("role", None), (ANONYMOUS,)])
+def test_only_takes_types_one_by_one(claim_types: Any) -> None:
+    """A tuple would be a type that no claim has, and nothing would pass."""
+    with pytest.raises(ConfigurationError, match=r'only\("role", "email"\); a \w+ is no claim type'):
+        only(*claim_types)
+
+
+@pytest.mark.parametrize("arguments", [("role",), (["role"],), ({"a": 1},), ({1: "a"},), (ANONYMOUS,)])
+def test_rename_takes_a_mapping_of_texts(arguments: Any) -> None:
+    with pytest.raises(ConfigurationError, match=r'rename\({"groups": "role"}\)'):
+        rename(*arguments)
+
+
+def test_rename_takes_a_filter_that_can_be_called() -> None:
+    with pytest.raises(ConfigurationError, match="a callable of one principal"):
+        rename({"groups": "role"}, ["groups"])  # type: ignore[arg-type]
 
 
 def test_rename_keeps_to_what_it_was_told_at_first() -> None:

@@ -24,7 +24,6 @@ from flask_signalr.protocol import (
     check_bounds,
     encode_handshake,
     parse_handshake_request,
-    parse_handshake_response,
     split_handshake,
 )
 
@@ -136,11 +135,6 @@ def test_handshakes_are_json_with_a_separator() -> None:
     assert encode_handshake(HandshakeRequest("messagepack", 1)) == b'{"protocol":"messagepack","version":1}\x1e'
     assert encode_handshake(HandshakeResponse()) == b"{}\x1e"
     assert encode_handshake(HandshakeResponse("no")) == b'{"error":"no"}\x1e'
-
-
-def test_a_handshake_response_is_read() -> None:
-    assert parse_handshake_response(b"{}") == HandshakeResponse()
-    assert parse_handshake_response(b'{"error":"no"}') == HandshakeResponse("no")
 
 
 @pytest.mark.parametrize("value", [2**64, {"a": [-(2**63) - 1]}, {(2**64,): 1}], ids=["large", "small", "in a key"])

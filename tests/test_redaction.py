@@ -92,7 +92,7 @@ def test_a_token_of_a_query_is_hidden_in_any_encoding(secret: str, before: str) 
     for encoded in (quote(secret, safe=""), quote(quote(secret, safe=""), safe="")):
         text = redact(f"{before}?access_token={encoded}&b=1")
 
-        assert text.endswith("access_token=[redacted]&b=1" if secret else "access_token=&b=1")
+        assert text.rpartition("access_token=")[2] == ("[redacted]&b=1" if encoded else "&b=1")
 
 
 @pytest.mark.parametrize(

@@ -78,16 +78,27 @@ def test_a_connection_does_not_have_to_be_announced() -> None:
     assert Window().passes("messages", event("1"))
 
 
+def test_denial_of_service_a_flood_of_one_connection_refuses_no_call_of_another() -> None:
+    window = Window(most=100)
+    for number in range(50):
+        window.passes("messages", event(str(number), "mallory"))
+
+    with pytest.raises(StoreUnavailable):
+        window.passes("messages", event("one more", "mallory"))
+
+    assert all(window.passes("messages", event(str(number), "bob")) for number in range(20))
+
+
 def test_a_window_full_of_calls_refuses_calls_and_lets_clients_come_and_go() -> None:
     """Denial of service: one client that calls without end must not keep the others out, nor online for ever."""
     window = Window(most=2)
     window.passes("messages", event("1"))
-    window.passes("messages", event("2"))
 
     with pytest.raises(StoreUnavailable):
-        window.passes("messages", event("3"))
+        window.passes("messages", event("2"))
 
     assert not window.passes("messages", event("1"))
+    assert window.passes("messages", event("1", "c3"))
     assert window.passes("connected", event(connection_id="c2"))
     assert window.passes("disconnected", event(connection_id="c2"))
     assert not window.passes("messages", event(connection_id="c2"))

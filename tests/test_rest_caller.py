@@ -3,8 +3,10 @@
 import pytest
 
 from flask_signalr import (
+    InvalidName,
     PartialFailure,
     RecipientNotFound,
+    ServiceEndpoint,
     ServiceError,
     ServiceRequest,
     ServiceResponse,
@@ -101,6 +103,48 @@ def test_one_users_failure_does_not_keep_the_others_from_their_message() -> None
     assert len(service.requests) == 20
     assert set(failure.value.failures) == {"user 'u3'", "user 'u7'"}
     assert isinstance(failure.value.failures["user 'u3'"], ServiceUnreachable)
+
+
+@pytest.mark.parametrize("kind", ["users", "groups"])
+@pytest.mark.parametrize("endpoints", [(EAST,), (EAST, WEST)], ids=["one endpoint", "two endpoints"])
+def test_a_name_that_no_call_can_carry_keeps_nobody_else_from_their_message(
+    kind: str, endpoints: tuple[ServiceEndpoint, ...]
+) -> None:
+    """Denial of service: one member with an odd name would cut off all the others."""
+    service = RecordedService()
+
+    with pytest.raises(PartialFailure) as failure:
+        getattr(service.hub(*endpoints), kind)("ada", "..", "x" * 10_000, "bob").send("news")
+
+    assert len(service.requests) == 2 * len(endpoints)
+    refused = list(failure.value.failures.values())
+    assert [type(error) for error in refused] == [InvalidName, InvalidName]
+    assert f"{kind[:-1]} '..'" in failure.value.failures
+    assert len(str(failure.value)) < 1000
+
+
+def test_a_name_that_no_token_can_hold_keeps_nobody_else_from_their_message() -> None:
+    service = RecordedService()
+
+    with pytest.raises(PartialFailure) as failure:
+        service.hub().groups("a", "é" * 1000, "b").send("news")
+
+    assert len(service.requests) == 2
+    assert [type(error) for error in failure.value.failures.values()] == [InvalidName]
+
+
+def test_who_is_closed_besides_somebody_without_a_proper_name_is_closed() -> None:
+    service = RecordedService()
+
+    with pytest.raises(PartialFailure):
+        service.hub().users("..", "ada").close("bye")
+
+    assert len(service.requests) == 1
+
+
+def test_the_only_recipients_odd_name_is_told_as_it_is() -> None:
+    with pytest.raises(InvalidName, match="step in a path"):
+        RecordedService().hub().users("..").send("news")
 
 
 def test_a_single_failure_is_raised_as_it_is() -> None:

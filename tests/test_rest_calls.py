@@ -1,22 +1,18 @@
 """The calls of the REST API as values: their URLs, names and bodies."""
 
 import datetime as dt
-from urllib.parse import unquote
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from flask_signalr import InvalidName, ProtocolError
+from flask_signalr.names import part
 from flask_signalr.rest.calls import (
     Call,
     HubAddress,
-    check_hub_name,
     closing,
     exclusions,
     message,
     parameters,
-    part,
     time_to_live,
 )
 
@@ -54,63 +50,6 @@ def test_an_operation_that_takes_no_application_finds_it_in_the_hubs_name() -> N
 
     assert HubAddress.of("Chat", "App").resource(call) == "api/hubs/app_chat/:execute?api-version=2024-12-01"
     assert HubAddress.of("Chat").resource(call) == "api/hubs/chat/:execute?api-version=2024-12-01"
-
-
-@pytest.mark.parametrize("hub", ["chat", "C", "a_`,.[]9", "x" * 128])
-def test_hub_names_are_the_services(hub: str) -> None:
-    assert check_hub_name(hub) == hub
-
-
-@pytest.mark.parametrize("hub", ["", "9a", "a-b", "a b", "a/b", "..", "é", "x" * 129, "chat\n", None])
-def test_other_hub_names_are_refused(hub: object) -> None:
-    with pytest.raises(InvalidName, match="no hub name"):
-        check_hub_name(hub)
-
-
-@pytest.mark.parametrize(
-    ("name", "escaped"),
-    [
-        ("DOMAIN\\user", "DOMAIN%5Cuser"),
-        ("a/b", "a%2Fb"),
-        ("é", "%C3%A9"),
-        ("%2F", "%252F"),
-        ("../..", "..%2F.."),
-        ("...", "..."),
-        ("a?b#c&d=e", "a%3Fb%23c%26d%3De"),
-        ("a:b;c@d", "a%3Ab%3Bc%40d"),
-        (":closeConnections", "%3AcloseConnections"),
-        ("\r\nHost: x", "%0D%0AHost%3A%20x"),
-        ("\U0001f600", "%F0%9F%98%80"),
-    ],
-)
-def test_parts_are_escaped(name: str, escaped: str) -> None:
-    assert part("user", name) == escaped
-
-
-@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=50))
-def test_no_name_is_more_than_one_step_of_a_path(name: str) -> None:
-    if name.isspace() or name in {".", ".."}:
-        return
-
-    escaped = part("group", name)
-
-    assert unquote(escaped) == name
-    assert escaped.isascii()
-    assert not set(escaped) & set("/?#&:\\ ")
-
-
-@pytest.mark.parametrize("name", [".", ".."])
-@pytest.mark.parametrize("kind", ["group", "user", "connection", "stream"])
-def test_a_user_named_dot_dot_does_not_turn_a_private_message_into_a_broadcast(kind: str, name: str) -> None:
-    """Path traversal: ``/users/../:send`` is ``/:send``, also to a server that reads ``%2E%2E``."""
-    with pytest.raises(InvalidName, match="a step in a path"):
-        part(kind, name)
-
-
-@pytest.mark.parametrize("name", ["", " ", "\t\n", "x" * 1025, None, 7, b"ada", "\ud800"])
-def test_what_can_be_nobodys_name_is_refused(name: object) -> None:
-    with pytest.raises(InvalidName):
-        part("user", name)
 
 
 def test_exclusions_repeat_their_parameter() -> None:

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -59,6 +60,14 @@ def test_a_refused_token_is_no_illness() -> None:
 def test_options_out_of_range_are_refused(options: dict[str, int]) -> None:
     with pytest.raises(ConfigurationError, match=f"{next(iter(options))}= takes"):
         ServiceClient(EAST, **options)  # type: ignore[arg-type] # the wrong ones are the point
+
+
+@pytest.mark.parametrize("endpoints", [CONNECTION_STRING, [CONNECTION_STRING], None], ids=["text", "list", "None"])
+def test_a_connection_string_in_the_place_of_an_endpoint_is_told_its_own(endpoints: Any) -> None:
+    with pytest.raises(ConfigurationError, match=r"ServiceClient\.from_connection_string") as failure:
+        ServiceClient(endpoints)
+
+    assert ACCESS_KEY not in str(failure.value)
 
 
 def test_no_endpoint_is_refused() -> None:

@@ -18,7 +18,7 @@ from flask_signalr import (
     ServiceResponse,
     ServiceUnreachable,
 )
-from flask_signalr.rest.fan_out import CALLS_PER_ENDPOINT, Task, fan_out
+from flask_signalr.rest.fan_out import CALLS_PER_ENDPOINT, Task, fan_out, new_workers
 from flask_signalr.rest.per_process import PerProcess
 from tests.apps import ACCESS_KEY
 from tests.recorded_service import ABSENT, DONE, EAST, WEST, RecordedService
@@ -49,7 +49,7 @@ def endpoint_at(server: ScriptedServer, name: str) -> ServiceEndpoint:
     return ServiceEndpoint.parse(f"Endpoint={server.origin};AccessKey={ACCESS_KEY};Version=1.0;", name)
 
 
-def no_time() -> ServiceUnreachable:
+def no_time(is_begun: bool) -> ServiceUnreachable:
     return ServiceUnreachable("no time", method="GET", path="/")
 
 
@@ -107,6 +107,48 @@ def test_the_timeout_is_that_of_the_whole_fan_out() -> None:
     for user, error in failures.items():
         assert isinstance(error, ServiceUnreachable)
         assert error.may_have_arrived is (user not in unmade)
+
+
+def test_a_transport_that_overstays_its_time_does_not_hold_the_caller() -> None:
+    """Denial of service: nobody but the transport knows when its call is over."""
+    is_over = threading.Event()
+
+    def answer(request: ServiceRequest) -> ServiceResponse:
+        if "/users/bob/" not in request.url:
+            is_over.wait(LONGEST_WAIT)
+        return DONE
+
+    try:
+        with pytest.raises(PartialFailure) as failure:
+            RecordedService(answer).hub().using(timeout=0.1).users("ada", "bob", "eve").send("news")
+    finally:
+        is_over.set()
+
+    assert set(failure.value.failures) == {"user 'ada'", "user 'eve'"}
+    for error in failure.value.failures.values():
+        assert isinstance(error, ServiceUnreachable)
+        assert "did not answer within 0.1 s" in str(error)
+        assert error.may_have_arrived
+
+
+def test_calls_that_are_superfluous_are_not_made_later() -> None:
+    """The only thread for them is busy until the answer of another endpoint is enough."""
+    made: list[float] = []
+    busy, idle = new_workers(), new_workers()
+    is_over = threading.Event()
+    for _ in range(CALLS_PER_ENDPOINT):
+        busy().submit(is_over.wait, LONGEST_WAIT)
+
+    outcomes = fan_out(
+        [Task(busy, made.append, no_time), Task(idle, lambda timeout: None, no_time)],
+        LONGEST_WAIT,
+        lambda outcome: outcome is None,
+    )
+    is_over.set()
+    busy().shutdown(wait=True)
+
+    assert outcomes == {1: None}
+    assert made == []
 
 
 def test_a_dead_endpoint_is_not_healthy_and_the_live_one_is() -> None:

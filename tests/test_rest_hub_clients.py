@@ -54,6 +54,16 @@ def test_the_others_are_all_but_the_caller() -> None:
     assert service.calls == [f"POST {CHAT}/:send?v&excluded=c%2F1"]
 
 
+def test_others_of_a_connection_id_are_named_otherwise() -> None:
+    with pytest.raises(InvalidName, match=r"not a str: all_except\(\)"):
+        RecordedService().hub().others("c1")  # type: ignore[arg-type]  # it is wrong
+
+
+def test_a_command_to_send_is_made_by_its_own_method() -> None:
+    with pytest.raises(TypeError, match=r"SendMessage\.of"):
+        SendMessage("news", 1)
+
+
 async def test_several_users_and_groups_are_told() -> None:
     async with live_hub() as hub, await hub.connect("ada") as ada, await hub.connect("bob") as bob:
         await call(hub.clients.group("g").add, hub.connection_id("ada"))
@@ -126,6 +136,16 @@ async def test_a_generated_token_lets_a_client_connect() -> None:
             assert await call(hub.clients.user("ada").exists)
 
         assert access.token not in repr(access)
+
+
+@pytest.mark.parametrize("user_id", ["", "..", "é" * 700, "a\r\nb"], ids=["empty", "dots", "long", "line break"])
+def test_no_token_lets_in_whom_nobody_could_ban(user_id: str) -> None:
+    service = RecordedService()
+
+    with pytest.raises(InvalidName):
+        service.hub().generate_token(user_id)
+
+    assert not service.requests
 
 
 def test_an_answer_without_a_token_is_an_error() -> None:

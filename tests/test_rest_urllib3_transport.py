@@ -4,12 +4,14 @@ import logging
 import os
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from flask_signalr import ServiceError, ServiceRequest, ServiceUnreachable
 from flask_signalr.rest.urllib3_transport import LONGEST_BODY, Urllib3Transport
-from tests.scripted_server import Answer, ScriptedServer, endless, http, reset, silence
+from tests.certificate import tls_server, write_certificate
+from tests.scripted_server import Answer, ScriptedServer, dripping, endless, http, reset, silence
 
 TOKEN = "Bearer a.secret.token"
 OK, BUSY = http(200, b"{}"), http(503)
@@ -132,19 +134,48 @@ def test_a_body_that_never_ends_is_not_read_to_its_end() -> None:
         Urllib3Transport()(request_to(server))
 
 
-def test_a_body_that_drips_is_cut_off_at_the_deadline() -> None:
-    """Each byte comes in time, and all of them never."""
+@pytest.mark.parametrize("is_tls", [False, True], ids=["http", "https"])
+@pytest.mark.parametrize(
+    ("first", "drop"),
+    [
+        (b"HTTP/1.1 200 ", b"x"),
+        (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+        (b"HTTP/1.1 200 X\r\nX-Long: ", b"x"),
+        (b"HTTP/1.1 200 X\r\nContent-Length: 1000000\r\n\r\n", b" "),
+        (b"HTTP/1.1 200 X\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\n \r\n"),
+        (b"HTTP/1.1 503 X\r\nContent-Length: 1000000\r\n\r\n", b" "),
+    ],
+    ids=["status", "interim answers", "headers", "body", "chunks", "body before another try"],
+)
+def test_an_answer_that_drips_is_cut_off_at_the_deadline(
+    first: bytes, drop: bytes, is_tls: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Denial of service: each byte comes in time, and all of them never, while a thread of the app stands still."""
+    tls = None
+    if is_tls:
+        certificate = write_certificate(tmp_path)
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        tls = tls_server(certificate)
 
-    def drip(connection: object, is_over: threading.Event) -> None:
-        connection.sendall(b"HTTP/1.1 200 X\r\nContent-Length: 1000000\r\n\r\n")  # type: ignore[attr-defined]
-        while not is_over.wait(0.01):
-            try:
-                connection.sendall(b" ")  # type: ignore[attr-defined]
-            except OSError:
-                return
-
-    with ScriptedServer([drip]) as server, pytest.raises(ServiceUnreachable, match="did not answer within"):
+    with (
+        ScriptedServer([dripping(first, drop)], tls) as server,
+        pytest.raises(ServiceUnreachable, match="did not answer within") as failure,
+    ):
         Urllib3Transport()(request_to(server, timeout=SHORT))
+
+    assert failure.value.may_have_arrived
+
+
+def test_the_time_for_an_answer_does_not_begin_anew_on_a_kept_connection() -> None:
+    """The second answer has the time of the second request, not what the first one left over."""
+    transport = Urllib3Transport()
+    with ScriptedServer([OK]) as server:
+        transport(request_to(server, timeout=SHORT))
+        threading.Event().wait(SHORT)
+        response = transport(request_to(server, timeout=SHORT))
+
+    assert response.status == 200
+    assert {received.connection for received in server.received} == {1}
 
 
 def test_a_compressed_body_is_left_compressed() -> None:

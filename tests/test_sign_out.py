@@ -15,7 +15,8 @@ from flask_signalr import BearerAuth, CookieAuth, SignalR, by_email
 from flask_signalr.app_state import AppState
 from flask_signalr.errors import InvalidName, ServiceError
 from flask_signalr.rest.exchange import ServiceRequest, ServiceResponse
-from tests.apps import CONNECTION_STRING, create_app
+from flask_signalr.testing import FakeService
+from tests.apps import CONNECTION_STRING, NameAuth, create_app
 from tests.signing import SECRET
 
 
@@ -270,6 +271,25 @@ def test_one_call_disconnects_a_user() -> None:
         chat.disconnect_user("DOMAIN\\ada", "your role has changed")
 
     assert wire.closed == ["/api/hubs/chat/users/DOMAIN\\ada/:closeConnections"]
+
+
+@pytest.mark.parametrize(
+    "user_id", ["x" * 1024, "é" * 341, "a/b?c#d", "Lovelace, Ada", "..."], ids=lambda name: ascii(name[:5])
+)
+def test_whoever_connects_can_be_disconnected(user_id: str) -> None:
+    """Evasion: the connections of a banned user would stay open."""
+    signalr = SignalR(auth=[NameAuth()], allow_anonymous=True, user_id_provider=lambda _: user_id)
+    chat = signalr.hub("chat")
+    app = create_app(signalr)
+    service = FakeService(app)
+    client, other = service.connect("chat"), service.connect("chat")
+
+    with app.app_context():
+        chat.disconnect_user(user_id, "banned")
+
+    assert client.user_id == user_id
+    assert client.is_closed
+    assert other.is_closed
 
 
 @pytest.mark.parametrize("user_id", [None, "", 7, b"ada"])

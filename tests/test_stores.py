@@ -188,39 +188,62 @@ def test_a_late_event_brings_no_removed_connection_back(timed: StoreInTime) -> N
     assert confirm(timed.store, "1")
 
 
-def test_a_removal_is_told_as_long_as_it_is_remembered(timed: StoreInTime) -> None:
+def test_a_removal_is_remembered_as_long_as_it_was_told_last(timed: StoreInTime) -> None:
     timed.store.remove("chat", "1", 60)
     timed.store.remove("chat", "2", 0)
-    confirm(timed.store, "3")
-
-    at_once = [timed.store.is_removed("chat", each) for each in ("1", "2", "3")]
+    timed.let_pass(30)
+    timed.store.remove("chat", "1", 60)
     timed.let_pass(59)
-    timed.store.remove("chat", "4", 60)
-    before = [timed.store.is_removed("chat", each) for each in ("1", "4")]
+
+    before = [confirm(timed.store, each) for each in ("1", "2")]
     timed.let_pass(1)
 
-    assert at_once == [True, False, False]
-    assert before == [True, True]
-    assert [timed.store.is_removed("chat", each) for each in ("1", "4")] == [False, True]
-    assert not timed.store.is_removed("news", "4")
+    assert before == [False, True]
+    assert confirm(timed.store, "1")
 
 
-def test_a_removal_that_is_told_again_is_remembered_from_then_on(timed: StoreInTime) -> None:
-    timed.store.remove("chat", "1", 60)
-    timed.let_pass(30)
-    timed.store.remove("chat", "1", 60)
-    timed.let_pass(30)
+def test_a_note_is_kept_for_its_lifetime_from_the_last_time_that_it_was_read(timed: StoreInTime) -> None:
+    timed.store.note("mood", "1", "glad", 60)
+    timed.let_pass(59)
+    within = timed.store.noted("mood", "1", 90)
+    timed.let_pass(89)
+    read_again = timed.store.noted("mood", "1", 60)
+    timed.let_pass(60)
 
-    assert timed.store.is_removed("chat", "1")
+    assert [within, read_again, timed.store.noted("mood", "1", 60)] == ["glad", "glad", None]
+
+
+def test_a_note_may_be_kept_for_less_than_before(timed: StoreInTime) -> None:
+    timed.store.note("mood", "1", "glad", 600)
+    timed.store.noted("mood", "1", 60)
+    timed.store.note("mood", "2", "glad", 600)
+    timed.store.note("mood", "2", "glad", 60)
+    timed.let_pass(60)
+
+    assert [timed.store.noted("mood", each, 60) for each in ("1", "2")] == [None, None]
+
+
+def test_a_note_is_of_one_kind_and_one_connection(store: Store) -> None:
+    store.note("mood", "1", "glad", 60)
+    store.note("weather", "1", "rain", 60)
+    store.note("mood", "1", "sad", 60)
+    store.remove("mood", "2", 60)
+
+    assert [store.noted("mood", "1", 60), store.noted("weather", "1", 60)] == ["sad", "rain"]
+    assert [store.noted("mood", "2", 60), store.noted("other", "1", 60)] == [None, None]
+    assert confirm(store, "1", hub="mood")
 
 
 def test_hostile_ids_of_connections_are_kept_apart(store: Store) -> None:
-    """Attack: a connection id that ends somebody else's connection."""
+    """Attack: a connection id that ends somebody else's connection, or makes it pass for another."""
     for number, connection_id in enumerate(HOSTILE):
-        assert not store.is_removed("chat", connection_id), HOSTILE[:number]
+        assert store.noted("mood", connection_id, 60) is None, HOSTILE[:number]
+        assert confirm(store, connection_id), HOSTILE[:number]
+        store.note("mood", connection_id, str(number), 60)
         store.remove("chat", connection_id, 60)
 
-    assert all(store.is_removed("chat", connection_id) for connection_id in HOSTILE)
+    assert [store.noted("mood", each, 60) for each in HOSTILE] == [str(number) for number in range(len(HOSTILE))]
+    assert not any(confirm(store, connection_id) for connection_id in HOSTILE)
 
 
 def test_a_removal_of_another_hub_does_not_count(store: Store) -> None:

@@ -81,12 +81,14 @@ def test_every_key_has_the_prefix_and_an_end(own_redis: RedisServer) -> None:
     store.confirm("chat", Connection("2", "bob"), 100, 1000)
     store.remove("chat", "2", 60)
     store.claim("one", 60)
+    store.note("mood", "1", "glad", 60)
 
     with own_redis.admin() as client:
         ends = {key: client.ttl(key) for key in client.scan_iter()}
 
     assert sorted(ends) == [
         "app:claim:one",
+        "app:note:mood:1",
         "app:{chat}:by-user",
         "app:{chat}:confirmed",
         "app:{chat}:removed:2",

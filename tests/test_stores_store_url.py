@@ -88,11 +88,15 @@ def test_without_redis_py_the_configuration_names_the_extra() -> None:
         "import sys; sys.modules['redis'] = None\n"
         "from flask_signalr.stores.store_settings import StoreSettings\n"
         "from flask_signalr.errors import MissingExtra\n"
+        "from flask_signalr.stores.store_url import store_from_url\n"
         "StoreSettings('memory://').open()\n"
         "try: StoreSettings('redis://cache.example').open()\n"
-        "except MissingExtra as exc: print(exc.extra, exc)"
+        "except MissingExtra as exc: print(exc.extra, exc)\n"
+        "try: store_from_url('redis://cache.example')\n"
+        "except MissingExtra as exc: print(exc)"
     )
 
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
 
-    assert run.stdout == f"redis {MissingExtra('a store in Redis', 'redis')}\n"
+    by_key, by_url = MissingExtra("SIGNALR_STORE_URL", "redis"), MissingExtra("a store in Redis", "redis")
+    assert run.stdout == f"redis {by_key}\n{by_url}\n"

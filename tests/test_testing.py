@@ -272,3 +272,17 @@ def test_hub_methods_read_what_the_clients_url_tells_the_service(tells: bool, ro
     connection = FakeService(apps.create_app(signalr)).connect("chat", query={"room": "b ü&"})
 
     assert connection.invoke("room") == room
+
+
+def test_a_method_that_cannot_be_called_is_told_when_a_client_connects() -> None:
+    """And not as a page for status 500."""
+    app, signalr = Flask(__name__), SignalR(auth=[NameAuth()])
+    app.config["SIGNALR_CONNECTION_STRING"] = CONNECTION_STRING
+    signalr.init_app(app)
+
+    def add(invocation: Invocation, point: "Nowhere") -> None: ...  # type: ignore[name-defined]  # noqa: F821
+
+    signalr.hub("chat").method("add")(add)
+
+    with pytest.raises(ConfigurationError, match="hub method 'add': the annotation 'Nowhere'"):
+        FakeService(app).connect("chat")

@@ -1,12 +1,13 @@
 """The token of the service's managed identity, against an identity provider on this machine."""
 
-import time
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from flask_signalr import ConfigurationError
+from flask_signalr import ConfigurationError, MissingExtra
 from flask_signalr.upstream_settings import UpstreamToken
 from flask_signalr.upstream_token import UpstreamTokenCheck
 from tests.apps import body
@@ -75,7 +76,7 @@ def test_the_services_identity_is_let_in(site: Site, provider: DocumentServer, c
         {"iss": "https://login.example/"},
         {"exp": 1},
         {"exp": ...},
-        {"nbf": int(time.time()) + 600},
+        {"nbf": 4_000_000_000},
     ],
     ids=str,
 )
@@ -134,3 +135,23 @@ def test_the_connection_is_the_one_that_was_signed(site: Site, provider: Documen
     other = signed(CONNECTION_ID + "x")
 
     assert status_with(site, identity_token(provider), signature=other) == 401
+
+
+def test_without_cryptography_the_configuration_names_the_key_and_the_extra() -> None:
+    program = (
+        "import sys; sys.modules['cryptography'] = None\n"
+        "from flask import Flask\n"
+        "from flask_signalr import SignalR\n"
+        "from flask_signalr.errors import MissingExtra\n"
+        "app = Flask('x')\n"
+        "app.config['SIGNALR_CONNECTION_STRING'] = 'Endpoint=https://a;AccessKey=' + 'x' * 40\n"
+        "app.config['SIGNALR_UPSTREAM_ISSUER'] = 'https://login.example/tenant'\n"
+        "app.config['SIGNALR_UPSTREAM_AUDIENCE'] = 'api://chat'\n"
+        "app.config['SIGNALR_UPSTREAM_APP_ID'] = 'x'\n"
+        "try: SignalR(app)\n"
+        "except MissingExtra as exc: print(exc)"
+    )
+
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+
+    assert run.stdout == f"{MissingExtra('SIGNALR_UPSTREAM_ISSUER', 'jwks')}\n"

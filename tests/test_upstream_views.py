@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 import msgspec
 import pytest
@@ -20,22 +21,30 @@ from werkzeug.test import TestResponse, run_wsgi_app
 from flask_signalr import (
     AuthorizationDenied,
     ConfigurationError,
+    CookieAuth,
     Hub,
     HubException,
     Invocation,
     Policy,
+    Principal,
     ServiceEndpoint,
     ServiceResponse,
     SignalR,
     only,
+    require_claim,
     require_role,
 )
 from flask_signalr.app_services import CLOSE_TIMEOUT
 from flask_signalr.app_state import AppState
 from flask_signalr.config import Settings
+from flask_signalr.stores.memory import MemoryStore
+from flask_signalr.stores.store import Store
+from flask_signalr.stores.store_settings import StoreSettings
+from flask_signalr.testing import FakeService
 from flask_signalr.upstream_settings import NO_UPSTREAM_KEYS
 from tests.apps import ACCESS_KEY, CONNECTION_STRING, body, create_app, negotiate, service_claims
 from tests.recorded_service import ABSENT, BROKEN, DONE, RecordedService
+from tests.redis_server import RedisServer
 from tests.upstream_calls import CONNECTION_ID, call, completion, connect, disconnect, headers_of, post, signed
 
 OTHER_KEY = "the-other-access-key-of-the-same-service-0123456789="
@@ -60,6 +69,7 @@ class Site:
         for name in NAMES:
             self.chat.method(name)(self._add)
         self.app = create_app(self.signalr, **config)
+        self.app.extensions["signalr"].use_transport(RecordedService())
 
     def _add(self, invocation: Invocation, one: int = 0, other: int = 0) -> int:
         self.ran.append(invocation)
@@ -286,6 +296,107 @@ def test_a_refusal_holds_though_the_service_does_not_close(
     assert ("stays open at the service" in caplog.text) == (answer is not ABSENT)  # one that is gone is closed
 
 
+@pytest.mark.parametrize("event", [{"type": "10"}, {"type": 10, "Type": 10}, b"{"], ids=["type", "twice", "broken"])
+def test_slipping_past_the_door_a_connect_that_came_to_nothing_lets_no_call_in(event: Any) -> None:
+    """Attack: a client whose connect event the app could not handle calls though ``on_connected`` never saw it."""
+    site, service = refusing_site()
+
+    answer = post(site.app, "/chat/upstream/connections/connected", headers_of("connections", "connected"), event)
+
+    assert answer.status_code == 400
+    assert_refused(call(site.app, "add"), 403, "connect again")
+    assert site.ran == []
+    (request,) = service.requests
+    assert (request.method, "connect%20again" in request.url) == ("DELETE", True)
+
+
+def test_slipping_past_the_door_while_the_store_is_full_fails() -> None:
+    """Attack: the replay window takes no more, so connect events are answered 503 before a handler sees them."""
+    site, service = refusing_site(SIGNALR_UPSTREAM_REPLAY_WINDOW=300)
+    state: AppState = site.app.extensions["signalr"]
+    state.reload(
+        dataclasses.replace(
+            state.settings, store=TinyStore(), upstream=dataclasses.replace(state.settings.upstream, replay_window=300)
+        )
+    )
+
+    answers = [connect(site.app, connection_id=name, user_id="bob") for name in ("c1", "c2")]
+    calls = [call(site.app, "add", connection_id=name, user_id="bob") for name in ("c1", "c2")]
+
+    assert [answer.status_code for answer in answers] == [200, 503]
+    assert [answer.status_code for answer in calls] == [200, 403]
+    assert len(service.requests) == 1
+
+
+def test_an_end_that_cannot_be_read_refuses_nobody() -> None:
+    """The handlers let it in, and nobody knows that it is gone."""
+    site, service = refusing_site()
+    connect(site.app, user_id="bob")
+
+    answer = post(
+        site.app, "/chat/upstream/connections/disconnected", headers_of("connections", "disconnected"), {"type": "11"}
+    )
+
+    assert answer.status_code == 400
+    assert completion(call(site.app, "add", 1, 2, user_id="bob"))["result"] == 3
+    assert service.requests == []
+
+
+class TinyStore(StoreSettings):
+    """A store that takes one key of each purpose."""
+
+    def open(self) -> Store:
+        return MemoryStore(max_claims=1)
+
+
+def test_a_repeated_connect_shuts_nobody_out() -> None:
+    """Denial of service: a copy of the event is refused, and the connection that it tells of is none the worse."""
+    site, service = refusing_site(SIGNALR_UPSTREAM_REPLAY_WINDOW=300)
+
+    answers = [connect(site.app, user_id="bob") for _ in range(2)]
+
+    assert [answer.status_code for answer in answers] == [200, 409]
+    assert call(site.app, "add", user_id="bob").status_code == 200
+    assert service.requests == []
+
+
+def test_with_a_shared_store_a_connection_that_never_connected_calls_nothing(running_redis: RedisServer) -> None:
+    """Attack: a client calls whose connect event got lost on its way, which no worker can have refused."""
+    site, service = refusing_site(SIGNALR_STORE_URL=running_redis.url, SIGNALR_STORE_PREFIX=uuid4().hex)
+    other_worker, _ = refusing_site(
+        SIGNALR_STORE_URL=running_redis.url, SIGNALR_STORE_PREFIX=site.app.config["SIGNALR_STORE_PREFIX"]
+    )
+    connect(site.app, connection_id="c2", user_id="bob")
+
+    assert_refused(call(site.app, "add", user_id="bob"), 403, "connect again")
+    assert completion(call(other_worker.app, "add", 1, 2, connection_id="c2", user_id="bob"))["result"] == 3
+    assert_refused(call(other_worker.app, "add", user_id="bob"), 403, "connect again")
+    assert [each.target for each in site.ran] == [None]
+    (request,) = service.requests
+    assert "connect%20again" in request.url
+
+
+def test_a_hub_without_a_door_needs_no_connect_though_the_store_is_shared(running_redis: RedisServer) -> None:
+    """The service may be told to send messages alone."""
+    signalr = SignalR()
+    signalr.hub("chat", allow_anonymous=True).method("add")(lambda invocation: 1)
+    app = create_app(signalr, SIGNALR_STORE_URL=running_redis.url, SIGNALR_STORE_PREFIX=uuid4().hex)
+
+    assert completion(call(app, "add"))["result"] == 1
+
+
+def test_who_comes_while_the_store_is_down_must_come_again(caplog: pytest.LogCaptureFixture) -> None:
+    """Nobody could tell other processes that the handlers let it in; and those handlers hear that it is gone."""
+    site, service = refusing_site(SIGNALR_STORE_URL="unix:///nowhere/there-is-no-such.sock")
+
+    answers = [connect(site.app, user_id="bob"), disconnect(site.app, user_id="bob")]
+
+    assert [answer.status_code for answer in answers] == [503, 200]
+    assert [each.user_id for each in site.ran] == ["bob", "bob"]
+    assert "connect%20again" in service.requests[0].url
+    assert "nowhere" not in service.requests[0].url
+
+
 def test_a_refused_connection_that_ends_is_none_to_those_who_never_saw_it_come() -> None:
     """As in ASP.NET; whoever counts those who come would count one too few for ever."""
     site, _ = refusing_site()
@@ -310,14 +421,16 @@ def test_calls_are_refused_while_nobody_knows_whether_their_connection_was(caplo
     assert "a refused connection is not remembered" in caplog.text
 
 
-def test_a_hub_that_refuses_nobody_asks_no_store_about_it() -> None:
+def test_a_hub_that_refuses_nobody_asks_no_store_about_it(caplog: pytest.LogCaptureFixture) -> None:
     """A store that is down would refuse its calls, and one that is there would cost each of them a while."""
     signalr = SignalR()
     signalr.hub("chat", allow_anonymous=True).method("add")(lambda invocation: 1)
     app = create_app(signalr, SIGNALR_STORE_URL="unix:///nowhere/there-is-no-such.sock")
 
     assert completion(call(app, "add"))["result"] == 1
+    assert connect(app).status_code == 200
     assert disconnect(app).status_code == 200
+    assert {record.name for record in caplog.records} == {"flask_signalr.presence"}
 
 
 def test_a_refusal_without_words_is_one_too() -> None:
@@ -872,6 +985,35 @@ def test_a_policy_that_can_never_hold_is_reported_when_it_is_declared(claims_fil
 
     with pytest.raises(ConfigurationError, match=r"hub 'chat', method 'ban': .*'role'.* drops them"):
         hub.method("ban", policy=Policy(require_role("admin")))(lambda invocation: None)
+
+
+@pytest.mark.parametrize(("claim_type", "read_as"), [("roles", "role"), ("sub", "nameid"), ("sid", "sid")])
+def test_what_opens_the_door_opens_the_method_under_whatever_name_the_claim_comes_back(
+    claim_type: str, read_as: str
+) -> None:
+    """A denial of whoever was let in by the same requirement would be nobody's intention."""
+    policy = Policy(require_claim(claim_type, "Task.Write"))
+    ada = Principal("ada", {claim_type: "Task.Write"}, scheme="Cookie")
+    signalr = SignalR(auth=[CookieAuth(lambda: "ada", to_principal=lambda name: ada)])
+    hub = signalr.hub("chat", policy=policy, claims_filter=only(claim_type))
+    hub.method("types", policy=policy)(lambda invocation: list(invocation.claims.types()))
+
+    types = FakeService(create_app(signalr)).connect("chat").invoke("types")
+
+    assert types == [read_as]
+
+
+@pytest.mark.parametrize("claim_type", ["sub", "nameid"])
+def test_a_user_id_with_a_comma_costs_no_claim_that_names_the_user(claim_type: str) -> None:
+    """Beside such an id the service's own print of it is believed in no part."""
+    ada = Principal("Lovelace, Ada", {claim_type: "7f3a"}, scheme="Cookie")
+    signalr = SignalR(auth=[CookieAuth(lambda: "ada", to_principal=lambda name: ada)])
+    hub = signalr.hub("chat", claims_filter=only(claim_type))
+    hub.method("claims")(lambda invocation: list(invocation.claims))
+
+    claims = FakeService(create_app(signalr)).connect("chat").invoke("claims")
+
+    assert claims == [[claim_type, "7f3a"]]
 
 
 def test_a_policy_that_the_defaults_filter_suits_is_fine() -> None:

@@ -24,12 +24,14 @@ from flask_signalr import (
     IdentityProviderUnavailable,
     InvalidClaim,
     NoServiceEndpoint,
+    Policy,
     Principal,
     RouterRefused,
     SignalR,
     SignalRError,
     Unavailable,
     everything,
+    require_role,
 )
 from tests.apps import Says, bearer_headers, body, create_app, negotiate, service_claims
 from tests.signing import SECRET
@@ -569,6 +571,23 @@ def test_a_refusal_is_logged_with_its_reason_and_without_the_token(caplog: pytes
         "hub 'chat' refused with 401: nobody here accepts this bearer token: its issuer may be another one"
     ]
     assert headers["Authorization"].removeprefix("Bearer ") not in caplog.text
+
+
+def test_a_policys_refusal_is_logged_where_negotiate_logs_with_the_requirement(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Who switches on the log of negotiate sees all of it."""
+    caplog.set_level(logging.INFO, "flask_signalr.negotiate")
+    signalr = SignalR(auth=[CookieAuth(lambda: "eve")])
+    signalr.hub("chat", policy=Policy(require_role("staff")))
+
+    answer = negotiate(create_app(signalr))
+
+    assert answer.status_code == 403
+    assert caplog.record_tuples == [
+        ("flask_signalr.negotiate", logging.INFO, "hub 'chat', 'connect': denied by require_role('staff')"),
+        ("flask_signalr.negotiate", logging.INFO, "hub 'chat' refused with 403: this sign-in may not do this"),
+    ]
 
 
 def test_log_forging_by_a_hubs_name_fails(caplog: pytest.LogCaptureFixture) -> None:

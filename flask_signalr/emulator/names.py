@@ -7,15 +7,13 @@ Azure/azure-signalr:src/Microsoft.Azure.SignalR.Emulator/Common/ErrorMessages.cs
 import re
 
 from flask_signalr.errors import BadRequest
-
-NAME_PATTERN = r"[A-Za-z][A-Za-z0-9_`,.\[\]]{0,127}"
-"""What the name of a hub or an application looks like, as a regular expression."""
+from flask_signalr.names import HUB_NAME_LETTERS, HUB_NAME_PATTERN
 
 NOT_BLANK = r"[^\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]"
 """A character that .NET does not take for white space, as a regular expression: ``str.strip`` takes more."""
 
-_NAME = re.compile(NAME_PATTERN)
-_PREFIXED_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_`,.\[\]]{0,256}")
+_NAME = re.compile(HUB_NAME_PATTERN)
+_PREFIXED_NAME = re.compile(rf"[A-Za-z]{HUB_NAME_LETTERS}{{0,256}}")
 _RULE = "between 1 and 128 characters, the first of them a letter, the others letters, digits or any of _ ` , . [ ]"
 
 

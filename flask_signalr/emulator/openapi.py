@@ -4,16 +4,17 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from flask_signalr.emulator.names import NAME_PATTERN, NOT_BLANK
+from flask_signalr.emulator.names import NOT_BLANK
 from flask_signalr.emulator.rest.bodies import FRAMED, JSON, MESSAGEPACK
 from flask_signalr.emulator.rest.filter import LONGEST_FILTER
 from flask_signalr.emulator.rest.members import LARGEST_PAGE
 from flask_signalr.emulator.rest.parameters import LARGEST_NUMBER, LONGEST_STREAM_ID
 from flask_signalr.emulator.rest.routes import API_VERSIONS, ROUTES, Route
+from flask_signalr.names import HUB_NAME_PATTERN
 
 _TEXT: Mapping[str, Any] = {"type": "string"}
 _SOME_TEXT = {"type": "string", "minLength": 1}
-_NAME = {"type": "string", "pattern": f"^{NAME_PATTERN}$"}
+_NAME = {"type": "string", "pattern": f"^{HUB_NAME_PATTERN}$"}
 _GROUP = {"type": "string", "minLength": 1, "maxLength": 1024, "pattern": NOT_BLANK}
 _ANYTHING: Mapping[str, Any] = {}
 

@@ -34,6 +34,12 @@ _NO_RULE = "No upstream rule fits: the service has nowhere to send this call."
 _NO_UPLOADS = "A service in Serverless mode does not carry streams that clients send."
 _REFUSED = "The app refused the connection."
 
+_HINTS = (
+    (300, 399, ": does a before_request function of the app demand a sign-in of the service?"),
+    (404, 404, ": is this the URL template that `flask signalr hubs` shows, and is the hub declared?"),
+)
+"""What statuses, from and to, are likely to mean."""
+
 
 @dataclass(frozen=True)
 class _Event:
@@ -209,6 +215,5 @@ def _cannot_post(call: UpstreamCall) -> None:
 def _shown(reply: UpstreamReply) -> str:
     if not isinstance(reply, UpstreamAnswer):
         return reply.reason
-    is_redirect = 300 <= reply.status < 400
-    hint = ": does a before_request function of the app demand a sign-in of the service?" if is_redirect else ""
+    hint = next((hint for first, last, hint in _HINTS if first <= reply.status <= last), "")
     return f"status {reply.status}{hint}"

@@ -1,16 +1,16 @@
 """Where calls go: to every service endpoint of an app, several at a time; and what comes of their answers."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from flask_signalr.errors import ServiceError
+from flask_signalr.errors import InvalidName
 from flask_signalr.rest.calls import Call, HubAddress
 from flask_signalr.rest.endpoint_client import EndpointClient
 from flask_signalr.rest.exchange import ServiceResponse
-from flask_signalr.rest.fan_out import Task, fan_out
+from flask_signalr.rest.fan_out import Failure, Task, fan_out
 from flask_signalr.service_errors import PartialFailure, RecipientNotFound
 
-Outcome = ServiceResponse | ServiceError | None
+Outcome = ServiceResponse | Failure | None
 """What came of a call; ``None`` if what it names is not there."""
 Outcomes = dict[str, Outcome]
 """What came of several calls, by what each was about."""
@@ -39,14 +39,23 @@ class HubCaller:
         """Return one endpoint's answer; ``None`` if it says that what the call names is not there."""
         return endpoint.answer(self.address, call, self.timeout if timeout is None else timeout, self.tracing_id)
 
-    def run(self, *calls: Call) -> None:
+    def run(self, *calls: Call, refused: Mapping[str, InvalidName] | None = None) -> None:
         """Make the calls; what they name and is not there is no error.
+
+        Args:
+            *calls: The calls.
+            refused: The errors of recipients for whom there is no call, by what is shown of them: they fail, and keep
+                nobody else from being told.
 
         Raises:
             ServiceError: A call failed, if it was the only one.
+            InvalidName: No call can name the only recipient.
             PartialFailure: Some of several calls failed, or no time was left for them; the others were made.
         """
-        self._answers(calls)
+        if len(calls) == 1 and len(self.endpoints) == 1 and not refused:
+            self.answer(self.endpoints[0], calls[0])
+        else:
+            _raise_failures({**(refused or {}), **self._outcomes(calls)})
 
     def exists(self, call: Call) -> bool:
         """Return whether any endpoint has what the call asks for; the first that has it decides.
@@ -86,12 +95,6 @@ class HubCaller:
         """Return what came of a call at each endpoint, in the order of the endpoints."""
         return list(fan_out([self._task(call, endpoint) for endpoint in self.endpoints], self.timeout).values())
 
-    def _answers(self, calls: Sequence[Call]) -> None:
-        if len(calls) == 1 and len(self.endpoints) == 1:
-            self.answer(self.endpoints[0], calls[0])
-        else:
-            _raise_failures(self._outcomes(calls))
-
     def _outcomes(
         self, calls: Sequence[Call], is_enough: Callable[[Outcome], bool] = lambda outcome: False
     ) -> Outcomes:
@@ -110,7 +113,7 @@ class HubCaller:
         return Task(
             endpoint.workers,
             lambda timeout: self.answer(endpoint, call, timeout),
-            lambda: endpoint.unasked(call.method, path, self.timeout),
+            lambda is_begun: endpoint.late(call.method, path, self.timeout, is_begun),
         )
 
 
@@ -119,7 +122,7 @@ def _is_answer(outcome: Outcome) -> bool:
 
 
 def _raise_failures(outcomes: Outcomes) -> None:
-    failures = {name: outcome for name, outcome in outcomes.items() if isinstance(outcome, ServiceError)}
+    failures = {name: outcome for name, outcome in outcomes.items() if isinstance(outcome, Failure)}
     if failures and len(outcomes) == 1:
         raise next(iter(failures.values()))
     if failures:

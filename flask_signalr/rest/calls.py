@@ -3,7 +3,6 @@
 Source: Azure/azure-signalr:docs/swagger/v20241201.json.
 """
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,13 +11,12 @@ from urllib.parse import quote
 import msgspec
 
 from flask_signalr.errors import InvalidName, ProtocolError
+from flask_signalr.names import escaped, part
 
 API_VERSION = "2024-12-01"
 LARGEST_PAGE = 200
 """Members of a group that one answer lists at most."""
 
-_HUB_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_`,.\[\]]{0,127}")
-_LONGEST = {"group": 1024, "user": 1024, "connection": 1024, "stream": 100}
 _LARGEST_INT32 = 2**31 - 1
 _encode_json = msgspec.json.Encoder().encode
 _NOT_JSON = (TypeError, ValueError, OverflowError, RecursionError)
@@ -76,53 +74,13 @@ class HubAddress:
         return f"{self.prefixed_path}{call.path}?api-version={API_VERSION}"
 
 
-def check_hub_name(hub: object) -> str:
-    """Return a hub's name that the service can have.
-
-    Raises:
-        InvalidName: It is none.
-    """
-    if not isinstance(hub, str) or not _HUB_NAME.fullmatch(hub):
-        raise InvalidName(
-            f"{hub!r} is no hub name: a letter first, then letters, digits and _`,.[] up to 128 characters"
-        )
-    return hub
-
-
-def part(kind: str, name: object) -> str:
-    """Return a user id, or another name, as a part of a path: one that no ``/`` in it can lead elsewhere.
-
-    Args:
-        kind: ``group``, ``user``, ``connection`` or ``stream``.
-        name: The name.
-
-    Raises:
-        InvalidName: The service can have no such name. A server may read ``.`` and ``..`` as steps in the path even
-            when they are escaped (RFC 3986 §6.2.2.3), and make of a message to user ``..`` one to everybody.
-    """
-    if not isinstance(name, str):
-        raise InvalidName(f"a {kind} is named by a str, not by a {type(name).__name__}")
-    if not name or name.isspace() or len(name) > _LONGEST[kind]:
-        raise InvalidName(f"a {kind}'s name has 1 to {_LONGEST[kind]} characters, not all of them blanks")
-    if name in (".", ".."):
-        raise InvalidName(f"a {kind} cannot be named {name!r}, which is a step in a path")
-    return _escaped(name)
-
-
-def _escaped(text: str) -> str:
-    try:
-        return quote(text, safe="")
-    except UnicodeEncodeError:
-        raise InvalidName("a text with a lone surrogate, half of a character, cannot be written into a URL") from None
-
-
 def parameters(**values: object) -> str:
     """Return what these add to a query; ``None`` adds nothing.
 
     Raises:
         InvalidName: A text cannot be written into a URL.
     """
-    return "".join(f"&{name}={_escaped(str(value))}" for name, value in values.items() if value is not None)
+    return "".join(f"&{name}={escaped(str(value))}" for name, value in values.items() if value is not None)
 
 
 def exclusions(connection_ids: Iterable[str]) -> str:

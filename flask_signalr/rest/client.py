@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from flask_signalr.endpoints import ServiceEndpoint
 from flask_signalr.errors import ConfigurationError, MissingExtra, ServiceError
+from flask_signalr.names import check_hub_name
 from flask_signalr.rest.caller import HubCaller
-from flask_signalr.rest.calls import HubAddress, check_hub_name
+from flask_signalr.rest.calls import HubAddress
 from flask_signalr.rest.endpoint_client import EndpointClient
 from flask_signalr.rest.exchange import Transport
 from flask_signalr.rest.fan_out import Task, fan_out
@@ -58,9 +59,7 @@ class ServiceClient:
     ) -> None:
         if type(retries) is not int or not 0 <= retries <= _MOST_RETRIES:
             raise ConfigurationError(f"retries= takes a whole number, 0 to {_MOST_RETRIES}, not {retries!r}")
-        given = [endpoints] if isinstance(endpoints, ServiceEndpoint) else list(endpoints)
-        if not given:
-            raise ConfigurationError("endpoints= is empty: give one ServiceEndpoint at least")
+        given = _given_endpoints(endpoints)
         self._timeout = check_timeout(timeout)
         self._application_name = application_name
         carry = transport if transport is not None else urllib3_transport(retries)
@@ -112,7 +111,7 @@ class ServiceClient:
             ServiceError: An endpoint answers with something else, such as a refusal of the token.
         """
         tasks = [
-            Task(each.workers, each.is_healthy, partial(each.unasked, "HEAD", "/api/health", self._timeout))
+            Task(each.workers, each.is_healthy, partial(each.late, "HEAD", "/api/health", self._timeout))
             for each in self._endpoints
         ]
         outcomes = fan_out(tasks, self._timeout)
@@ -123,6 +122,20 @@ class ServiceClient:
 
     def __repr__(self) -> str:
         return f"ServiceClient({', '.join(each.name for each in self._endpoints)})"
+
+
+def _given_endpoints(endpoints: Any) -> list[ServiceEndpoint]:
+    is_one = isinstance(endpoints, str) or not isinstance(endpoints, Iterable)
+    given: list[Any] = [endpoints] if is_one else list(endpoints)
+    if not given:
+        raise ConfigurationError("endpoints= is empty: give one ServiceEndpoint at least")
+    for each in given:
+        if not isinstance(each, ServiceEndpoint):  # not shown: a connection string has the access key in it
+            raise ConfigurationError(
+                f"endpoints= takes ServiceEndpoint objects, not a {type(each).__name__}: of a connection string, "
+                "ServiceClient.from_connection_string or ServiceEndpoint.parse makes one"
+            )
+    return given
 
 
 def _token_sources(

@@ -3,7 +3,8 @@
 Source: Azure/azure-signalr:docs/swagger/v20241201.json, SignalRCommand.
 """
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import msgspec
 
@@ -13,15 +14,23 @@ class _Message(msgspec.Struct, frozen=True):
     arguments: tuple[Any, ...]
 
 
-class SendMessage(msgspec.Struct, frozen=True, tag_field="type", tag="SendMessage"):
+@dataclass(frozen=True, slots=True, init=False)
+class SendMessage:
     """Call a method of the client; `SendMessage.of` makes it."""
 
     message: _Message
+    type: Literal["SendMessage"]
+
+    def __init__(self, *arguments: object, **keywords: object) -> None:
+        raise TypeError("SendMessage.of(target, *arguments) makes this command")
 
     @classmethod
     def of(cls, target: str, *arguments: Any) -> "SendMessage":
         """Return the command that calls a method with these arguments."""
-        return cls(_Message(target, arguments))
+        command = object.__new__(cls)
+        object.__setattr__(command, "message", _Message(target, arguments))
+        object.__setattr__(command, "type", "SendMessage")
+        return command
 
 
 class JoinGroup(msgspec.Struct, frozen=True, tag_field="type", tag="JoinGroup"):

@@ -108,14 +108,13 @@ class EndpointClient:
     def _refusal(self, request: ServiceRequest, response: ServiceResponse) -> ServiceError:
         return refusal(request, response, of_identity=self.endpoint.key is None)
 
-    def unasked(self, method: str, path: str, timeout: float) -> ServiceUnreachable:
-        """Return the error of a call that was not made, because those before it took all the time."""
-        error = ServiceUnreachable(
-            f"{self.name} was not asked within {timeout:g} s, which the calls before this one took: allow more time",
-            method=method,
-            path=path,
-        )
-        error.may_have_arrived = False
+    def late(self, method: str, path: str, timeout: float, is_begun: bool) -> ServiceUnreachable:
+        """Return the error of a call that has no answer in time, and may not even have been made."""
+        fault = "was not asked within {:g} s, which the calls before this one took: allow more time"
+        if is_begun:
+            fault = "did not answer within {:g} s: try again later, or allow it more time"
+        error = ServiceUnreachable(f"{self.name} {fault.format(timeout)}", method=method, path=path)
+        error.may_have_arrived = is_begun
         return error
 
     def _request(self, method: str, resource: str, query: str, body: bytes | None, timeout: float) -> ServiceRequest:

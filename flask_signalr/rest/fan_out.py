@@ -8,15 +8,21 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from flask_signalr.errors import ServiceError
+from flask_signalr.errors import InvalidName, ServiceError
 from flask_signalr.rest.per_process import PerProcess
 
 CALLS_PER_ENDPOINT = 8
 """Calls of fan-outs that are under way at once at one service endpoint, in a process."""
 
+GRACE = 0.5
+"""Seconds after the end of the time for which the answers of calls under way are still taken."""
+
 R = TypeVar("R")
 Workers = PerProcess[ThreadPoolExecutor]
 """The threads for the calls to one service endpoint: one that hangs holds its own and nobody else's."""
+
+Failure = ServiceError | InvalidName
+"""What a call may fail with, while the others go on."""
 
 _this_thread = threading.local()
 
@@ -27,21 +33,22 @@ class Task(Generic[R]):
 
     Attributes:
         workers: The threads of the service endpoint that it goes to.
-        make: Makes the call, within so many seconds; raises `ServiceError`.
-        unmade: Returns the error of a call for which no time was left.
+        make: Makes the call, within so many seconds; raises `ServiceError`, or `InvalidName` where no token can hold
+            its names.
+        late: Returns the error of a call that is not over in time, and takes whether it was begun.
     """
 
     workers: Workers
     make: Callable[[float], R]
-    unmade: Callable[[], ServiceError]
+    late: Callable[[bool], ServiceError]
 
-    def outcome(self, timeout: float) -> R | ServiceError:
+    def outcome(self, timeout: float) -> R | Failure:
         """Make the call, if there is any time, and return what came of it."""
         if timeout <= 0:
-            return self.unmade()
+            return self.late(False)
         try:
             return self.make(timeout)
-        except ServiceError as exc:
+        except (ServiceError, InvalidName) as exc:
             return exc
 
 
@@ -55,9 +62,9 @@ def new_workers() -> Workers:
 
 
 def fan_out(
-    tasks: Sequence[Task[R]], timeout: float, is_enough: Callable[[R | ServiceError], bool] = lambda outcome: False
-) -> dict[int, R | ServiceError]:
-    """Make calls and return what came of each, by its place among the tasks; no `ServiceError` of one stops another.
+    tasks: Sequence[Task[R]], timeout: float, is_enough: Callable[[R | Failure], bool] = lambda outcome: False
+) -> dict[int, R | Failure]:
+    """Make calls and return what came of each, by its place among the tasks; no `Failure` of one stops another.
 
     A fan-out within a call of another one runs in that call's thread, one call after the other: its workers may all
     be waiting for fan-outs of their own.
@@ -75,8 +82,8 @@ def fan_out(
 
 
 def _in_turn(
-    tasks: Sequence[Task[R]], deadline: float, is_enough: Callable[[R | ServiceError], bool]
-) -> dict[int, R | ServiceError]:
+    tasks: Sequence[Task[R]], deadline: float, is_enough: Callable[[R | Failure], bool]
+) -> dict[int, R | Failure]:
     """Make the calls in this thread; each may take an equal part of the time, so that none takes the others'."""
     outcomes = {}
     for place, task in enumerate(tasks):
@@ -99,10 +106,10 @@ class _FanOut(Generic[R]):
         self._waiting: dict[Workers, deque[int]] = {}
         for place, task in enumerate(tasks):
             self._waiting.setdefault(task.workers, deque()).append(place)
-        self._handed: dict[Future[R | ServiceError], int] = {}
-        self._outcomes: dict[int, R | ServiceError] = {}
+        self._handed: dict[Future[R | Failure], int] = {}
+        self._outcomes: dict[int, R | Failure] = {}
 
-    def run(self, is_enough: Callable[[R | ServiceError], bool]) -> dict[int, R | ServiceError]:
+    def run(self, is_enough: Callable[[R | Failure], bool]) -> dict[int, R | Failure]:
         try:
             for workers in self._waiting:
                 for _ in range(CALLS_PER_ENDPOINT):
@@ -114,7 +121,7 @@ class _FanOut(Generic[R]):
             for future in self._handed:
                 future.cancel()
         return {
-            place: self._outcomes[place] if place in self._outcomes else task.unmade()
+            place: self._outcomes[place] if place in self._outcomes else task.late(False)
             for place, task in enumerate(self._tasks)
         }
 
@@ -123,16 +130,17 @@ class _FanOut(Generic[R]):
             place = self._waiting[workers].popleft()
             self._handed[workers().submit(self._outcome, self._tasks[place])] = place
 
-    def _outcome(self, task: Task[R]) -> R | ServiceError:
+    def _outcome(self, task: Task[R]) -> R | Failure:
         return task.outcome(self._left())
 
-    def _next_outcomes(self) -> list[R | ServiceError]:
-        """Wait for the next calls to end; when there is no time left, for those alone that have begun."""
+    def _next_outcomes(self) -> list[R | Failure]:
+        """Wait for the next calls to end; when there is no time left, for a moment and those alone that have begun."""
         done = wait(self._handed, max(self._left(), 0), FIRST_COMPLETED).done
         if not done:
             self._waiting = {workers: deque() for workers in self._waiting}
             self._handed = {future: place for future, place in self._handed.items() if not future.cancel()}
-            done = wait(self._handed).done
+            done, overdue = wait(self._handed, GRACE)
+            self._outcomes |= {place: self._tasks[place].late(True) for place in map(self._handed.pop, overdue)}
         places = [self._handed.pop(future) for future in done]
         self._outcomes |= {place: future.result() for place, future in zip(places, done, strict=True)}
         for place in places:

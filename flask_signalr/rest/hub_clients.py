@@ -1,11 +1,13 @@
 """The clients of one hub: where every message begins."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import msgspec
 
 from flask_signalr.errors import ConfigurationError, InvalidName, ServiceError
+from flask_signalr.names import check_new_user_id
 from flask_signalr.negotiation import ClientAccess
 from flask_signalr.rest.caller import HubCaller
 from flask_signalr.rest.calls import Call, json_body, message, parameters
@@ -35,14 +37,25 @@ class Several:
         """Call a method of all their clients, as `Everyone.send` does.
 
         Raises:
-            PartialFailure: The service could not be told for some of them; its ``failures`` names them.
+            PartialFailure: The service could not be told for some of them, or no call can name them; its
+                ``failures`` names them.
         """
         body = message(target, arguments)
-        self.caller.run(*(recipient.sending(body) for recipient in self.recipients))
+        self._run(lambda recipient: recipient.sending(body))
 
     def close(self, reason: str | None = None) -> None:
         """Close all their connections. Raises `PartialFailure`."""
-        self.caller.run(*(recipient.closing(reason) for recipient in self.recipients))
+        self._run(lambda recipient: recipient.closing(reason))
+
+    def _run(self, call_for: Callable[[User | Group], Call]) -> None:
+        """Make a call for each; one whom no call can name keeps none of the others from theirs."""
+        calls, refused = [], {}
+        for recipient in self.recipients:
+            try:
+                calls.append(call_for(recipient))
+            except InvalidName as exc:
+                refused[recipient.subject] = exc
+        self.caller.run(*calls, refused=refused)
 
 
 class _Token(msgspec.Struct):
@@ -69,8 +82,17 @@ class HubClients:
         return Everyone(self.caller, connection_ids)
 
     def others(self, invocation: HasConnection) -> Everyone:
-        """Return all connections but the one that an invocation came by."""
-        return Everyone(self.caller, (invocation.connection_id,))
+        """Return all connections but the one that an invocation came by.
+
+        Raises:
+            InvalidName: It is no invocation.
+        """
+        connection_id: object = getattr(invocation, "connection_id", None)
+        if not isinstance(connection_id, str):
+            raise InvalidName(
+                f"others() takes an invocation, not a {type(invocation).__name__}: all_except() takes connection ids"
+            )
+        return Everyone(self.caller, (connection_id,))
 
     def client(self, connection_id: str) -> Client:
         """Return one connection."""
@@ -139,8 +161,11 @@ class HubClients:
             minutes: How long the token is valid.
 
         Raises:
+            InvalidName: Nobody may connect under the user id, as nobody could send to it.
             ServiceError: The service refused, or could not be reached.
         """
+        if user_id is not None:
+            check_new_user_id(user_id)
         endpoint = self.caller.endpoints[0]
         query = parameters(userId=user_id, minutesToExpire=minutes)
         call = Call("POST", "/:generateToken", "a client's token", query, knows_application=False)

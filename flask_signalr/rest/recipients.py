@@ -4,9 +4,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from flask_signalr.names import LONGEST_NAME, part
 from flask_signalr.rest.caller import HubCaller
-from flask_signalr.rest.calls import Call, closing, exclusions, message, part, time_to_live
+from flask_signalr.rest.calls import Call, closing, exclusions, message, time_to_live
 from flask_signalr.rest.group_members import GroupMembers
+
+_SHOWN_CHARACTERS = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,11 @@ class User:
 
     caller: HubCaller
     user_id: str
+
+    @property
+    def subject(self) -> str:
+        """What an error calls the user."""
+        return f"user {_shown(self.user_id)}"
 
     def send(self, target: str, *arguments: Any) -> None:
         """Call a method of the user's clients, as `Everyone.send` does; nobody there is no error."""
@@ -87,6 +95,11 @@ class Group:
     caller: HubCaller
     name: str
     excluded: tuple[str, ...] = ()
+
+    @property
+    def subject(self) -> str:
+        """What an error calls the group."""
+        return f"group {_shown(self.name)}"
 
     def send(self, target: str, *arguments: Any) -> None:
         """Call a method of the clients in the group, as `Everyone.send` does; nobody there is no error."""
@@ -153,3 +166,8 @@ def _user_call(user_id: str, method: str, path: str = "", query: str = "", body:
 
 def _group_call(name: str, method: str, path: str = "", query: str = "", body: bytes | None = None) -> Call:
     return Call(method, f"/groups/{part('group', name)}{path}", f"group {name!r}", query, body)
+
+
+def _shown(name: object) -> str:
+    """Return a name for the reader of an error, who may be told of one that is longer than any can be."""
+    return repr(name) if len(str(name)) <= LONGEST_NAME else f"{str(name)[:_SHOWN_CHARACTERS]!r} and so on"

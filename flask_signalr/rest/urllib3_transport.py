@@ -28,6 +28,7 @@ from flask_signalr.errors import ServiceError
 from flask_signalr.hosts import is_loopback
 from flask_signalr.rest.exchange import ServiceRequest, ServiceResponse
 from flask_signalr.rest.per_process import PerProcess
+from flask_signalr.rest.timed_connection import connection_class
 from flask_signalr.service_errors import ServiceUnreachable
 
 LONGEST_BODY = 16 * 1024 * 1024
@@ -79,7 +80,7 @@ class Urllib3Transport:
                 decode_content=False,
             )
             with response:
-                return _answer(request, response, deadline)
+                return _answer(request, response)
         except HTTPError as exc:
             raise _unreachable(request, exc) from exc
 
@@ -109,11 +110,11 @@ class _Road(NamedTuple):
         url = urlsplit(origin)
         proxy = None if is_loopback(url.hostname or "") else getproxies().get(url.scheme)
         if not proxy or proxy_bypass(url.netloc):
-            return cls(urllib3.connection_from_url(origin, maxsize=_KEPT_CONNECTIONS, retries=False), False)
+            return cls(_timed(urllib3.connection_from_url(origin, maxsize=_KEPT_CONNECTIONS, retries=False)), False)
         proxy = proxy if "://" in proxy else f"http://{proxy}"
         headers = _proxy_headers(proxy)
         manager = urllib3.ProxyManager(proxy, maxsize=_KEPT_CONNECTIONS, retries=False, proxy_headers=headers)
-        return cls(manager.connection_from_url(origin), url.scheme == "http")
+        return cls(_timed(manager.connection_from_url(origin)), url.scheme == "http")
 
 
 def _proxy_headers(proxy: str) -> dict[str, str]:
@@ -122,6 +123,12 @@ def _proxy_headers(proxy: str) -> dict[str, str]:
     if url.username is None:
         return {}
     return dict(make_headers(proxy_basic_auth=f"{unquote(url.username)}:{unquote(url.password or '')}"))
+
+
+def _timed(pool: HTTPConnectionPool) -> HTTPConnectionPool:
+    """Return the pool, whose connections give each read only what is left of a request's time."""
+    pool.ConnectionCls = connection_class(pool.scheme)
+    return pool
 
 
 class _Deadline(Timeout):
@@ -184,7 +191,7 @@ class _Retries(Retry):
         return retries
 
 
-def _answer(request: ServiceRequest, response: BaseHTTPResponse, deadline: float) -> ServiceResponse:
+def _answer(request: ServiceRequest, response: BaseHTTPResponse) -> ServiceResponse:
     body = b""
     while chunk := response.read1(LONGEST_BODY):
         body += chunk
@@ -195,8 +202,6 @@ def _answer(request: ServiceRequest, response: BaseHTTPResponse, deadline: float
                 path=urlsplit(request.url).path,
                 status=response.status,
             )
-        if time.monotonic() > deadline:
-            raise Urllib3TimeoutError("the answer took too long")
     return ServiceResponse(response.status, {name.lower(): text for name, text in response.headers.items()}, body)
 
 

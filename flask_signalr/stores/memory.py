@@ -4,7 +4,7 @@ import heapq
 import itertools
 import threading
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 
 from flask_signalr.errors import StoreUnavailable
@@ -13,6 +13,7 @@ from flask_signalr.stores.store import Connection, check_lifetime
 MAX_CLAIMS = 200_000
 MAX_CONNECTIONS = 100_000
 MAX_REMOVALS = 100_000
+MAX_NOTES = 100_000
 
 
 class MemoryStore:
@@ -25,7 +26,10 @@ class MemoryStore:
         max_connections: The most connections of a hub; beyond that the one unconfirmed for the longest is forgotten.
         max_removals: The most removed connections of a hub that are remembered; beyond that the oldest is forgotten,
             as a removal is never refused.
+        max_notes: The most notes of a kind; beyond that the oldest is forgotten.
     """
+
+    is_shared = False
 
     def __init__(
         self,
@@ -33,6 +37,7 @@ class MemoryStore:
         max_claims: int = MAX_CLAIMS,
         max_connections: int = MAX_CONNECTIONS,
         max_removals: int = MAX_REMOVALS,
+        max_notes: int = MAX_NOTES,
     ) -> None:
         self._clock = clock
         self._max_claims = max_claims
@@ -41,7 +46,9 @@ class MemoryStore:
         self._lock = threading.Lock()
         self._claims: dict[str, _Claims] = {}
         self._hubs: dict[str, _HubConnections] = {}
-        self._removals: dict[str, _Removals] = {}
+        self._max_notes = max_notes
+        self._removals: dict[str, _Notes] = {}
+        self._notes: dict[str, _Notes] = {}
 
     def claim(self, key: str, lifetime: int) -> bool:
         """See `Store.claim`."""
@@ -53,10 +60,11 @@ class MemoryStore:
             claims.forget_expired(now)
             if key in claims:
                 return False
-            if len(claims) >= self._max_claims:
+            if claims.held_by_owner_of(key) >= self._max_claims - len(claims):
                 raise StoreUnavailable(
-                    f"the store in memory holds {self._max_claims} keys that begin with {purpose!r} and takes no more "
-                    "until some expire; a Redis takes more: set SIGNALR_STORE_URL"
+                    f"the store in memory holds {len(claims)} keys that begin with {purpose!r}, of {self._max_claims} "
+                    "at most, and takes no more of this owner until some expire; a Redis takes more: set "
+                    "SIGNALR_STORE_URL"
                 )
             claims.add(key, now + lifetime)
             return True
@@ -78,14 +86,29 @@ class MemoryStore:
             self._of(hub).discard(connection_id)
             if remembered:
                 now = self._clock()
-                removals = self._removals.setdefault(hub, _Removals())
-                removals.add(connection_id, now + check_lifetime(remembered))
+                removals = self._removals.setdefault(hub, _Notes())
+                removals.add(connection_id, "", now + check_lifetime(remembered))
                 removals.forget(now, beyond=self._max_removals)
 
-    def is_removed(self, hub: str, connection_id: str) -> bool:
-        """See `Store.is_removed`."""
+    def note(self, kind: str, connection_id: str, text: str, lifetime: int) -> None:
+        """See `Store.note`."""
+        check_lifetime(lifetime)
         with self._lock:
-            return self._is_removed(hub, connection_id)
+            now = self._clock()
+            notes = self._notes.setdefault(kind, _Notes())
+            notes.add(connection_id, text, now + lifetime)
+            notes.forget(now, beyond=self._max_notes)
+
+    def noted(self, kind: str, connection_id: str, lifetime: int) -> str | None:
+        """See `Store.noted`."""
+        check_lifetime(lifetime)
+        with self._lock:
+            now = self._clock()
+            notes = self._notes.get(kind)
+            text = None if notes is None else notes.of(connection_id, now)
+            if notes is not None and text is not None:
+                notes.add(connection_id, text, now + lifetime)
+            return text
 
     def connections(self, hub: str, user_id: str | None = None) -> Sequence[Connection]:
         """See `Store.connections`."""
@@ -117,27 +140,38 @@ class MemoryStore:
         return self._hubs.get(hub, _HubConnections())
 
     def _is_removed(self, hub: str, connection_id: str) -> bool:
-        return hub in self._removals and self._removals[hub].holds(connection_id, self._clock())
+        return hub in self._removals and self._removals[hub].of(connection_id, self._clock()) is not None
 
     def __repr__(self) -> str:
         return "MemoryStore()"
 
 
 class _Claims:
-    """Keys with the times when they expire."""
+    """Keys with the times when they expire, and how many each owner holds: see `Store.claim`."""
 
     def __init__(self) -> None:
         self._keys: set[str] = set()
+        self._held: Counter[str] = Counter()
         self._by_time: list[tuple[float, str]] = []
 
     def add(self, key: str, expires_at: float) -> None:
         if key not in self._keys:
             self._keys.add(key)
             heapq.heappush(self._by_time, (expires_at, key))
+            self._held[_owner(key)] += 1
 
     def forget_expired(self, now: float) -> None:
         while self._by_time and self._by_time[0][0] <= now:
-            self._keys.discard(heapq.heappop(self._by_time)[1])
+            key = heapq.heappop(self._by_time)[1]
+            self._keys.discard(key)
+            owner = _owner(key)
+            self._held[owner] -= 1
+            if not self._held[owner]:
+                del self._held[owner]
+
+    def held_by_owner_of(self, key: str) -> int:
+        owner = _owner(key)
+        return self._held[owner] if owner else 0
 
     def __contains__(self, key: str) -> bool:
         return key in self._keys
@@ -146,22 +180,28 @@ class _Claims:
         return len(self._keys)
 
 
-class _Removals:
-    """The removed connections of one hub with the times until which they are remembered, those told first first."""
+def _owner(key: str) -> str:
+    """Return whose a key is, ``""`` for nobody's: an owner's own name may have colons."""
+    return key.partition(":")[2].rpartition(":")[0]
+
+
+class _Notes:
+    """What is known of connections with the times until which it is remembered, what was told first first."""
 
     def __init__(self) -> None:
-        self._until: OrderedDict[str, float] = OrderedDict()
+        self._notes: OrderedDict[str, tuple[str, float]] = OrderedDict()
 
-    def add(self, connection_id: str, until: float) -> None:
-        self._until[connection_id] = max(until, self._until.get(connection_id, until))
-        self._until.move_to_end(connection_id)
+    def add(self, connection_id: str, text: str, until: float) -> None:
+        self._notes[connection_id] = (text, until)
+        self._notes.move_to_end(connection_id)
 
     def forget(self, now: float, beyond: int) -> None:
-        while self._until and (len(self._until) > beyond or next(iter(self._until.values())) <= now):
-            self._until.popitem(last=False)
+        while self._notes and (len(self._notes) > beyond or next(iter(self._notes.values()))[1] <= now):
+            self._notes.popitem(last=False)
 
-    def holds(self, connection_id: str, now: float) -> bool:
-        return self._until.get(connection_id, now) > now
+    def of(self, connection_id: str, now: float) -> str | None:
+        text, until = self._notes.get(connection_id, ("", now))
+        return text if until > now else None
 
 
 class _HubConnections:

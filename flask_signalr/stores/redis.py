@@ -41,6 +41,8 @@ class RedisStore:
         clock: Seconds that only go forward, for the pause after a timeout.
     """
 
+    is_shared = True
+
     def __init__(
         self,
         url: str,
@@ -70,6 +72,7 @@ class RedisStore:
         self._confirm = self._redis.register_script(redis_scripts.CONFIRM)
         self._remove = self._redis.register_script(redis_scripts.REMOVE)
         self._take_unconfirmed = self._redis.register_script(redis_scripts.TAKE_UNCONFIRMED)
+        self._noted = self._redis.register_script(redis_scripts.NOTED)
         self._list = self._redis.register_script(redis_scripts.LIST)
 
     def claim(self, key: str, lifetime: int) -> bool:
@@ -90,10 +93,15 @@ class RedisStore:
         keys = [*self._keys(hub), self._removal(hub, connection_id)]
         self._run(self._remove, keys, connection_id, remembered and check_lifetime(remembered))
 
-    def is_removed(self, hub: str, connection_id: str) -> bool:
-        """See `Store.is_removed`."""
+    def note(self, kind: str, connection_id: str, text: str, lifetime: int) -> None:
+        """See `Store.note`."""
+        check_lifetime(lifetime)
         with self._errors():
-            return bool(self._redis.exists(self._removal(hub, connection_id)))
+            self._redis.set(self._note(kind, connection_id), text, ex=lifetime)
+
+    def noted(self, kind: str, connection_id: str, lifetime: int) -> str | None:
+        """See `Store.noted`."""
+        return cast("str | None", self._run(self._noted, [self._note(kind, connection_id)], check_lifetime(lifetime)))
 
     def connections(self, hub: str, user_id: str | None = None) -> Sequence[Connection]:
         """See `Store.connections`."""
@@ -129,6 +137,9 @@ class RedisStore:
 
     def _removal(self, hub: str, connection_id: str) -> str:
         return f"{self._prefix}:{{{hub}}}:removed:{connection_id}"
+
+    def _note(self, kind: str, connection_id: str) -> str:
+        return f"{self._prefix}:note:{kind}:{connection_id}"
 
     def _run(self, script: Callable[..., Any], keys: list[str], *arguments: str | float) -> Any:
         with self._errors():

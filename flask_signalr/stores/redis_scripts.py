@@ -11,6 +11,12 @@ redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
 return 1
 """
 
+NOTED = """
+local text = redis.call('GET', KEYS[1])
+if text then redis.call('EXPIRE', KEYS[1], ARGV[1]) end
+return text
+"""
+
 _DROP = """
 local function drop(id)
   local member = redis.call('HGET', KEYS[2], id)

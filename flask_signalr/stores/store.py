@@ -30,13 +30,19 @@ class Store(Protocol):
     every process has to have about the same time; lifetimes are whole seconds.
 
     Every method raises `StoreUnavailable` when the store cannot be reached or takes nothing more.
+
+    Attributes:
+        is_shared: Whether all processes of the app see the same; else each knows what it was told itself.
     """
+
+    is_shared: bool
 
     def claim(self, key: str, lifetime: int) -> bool:
         """Add a key if it is absent.
 
         What stands before the first colon of a key, if it has one, is its purpose. Where a store has bounds, each
-        purpose has its own: one that is full of one still takes the others.
+        purpose has its own: one that is full of one still takes the others. What stands before the last colon of a
+        key with two is its owner, and no owner gets more of what is left than it leaves to the others.
 
         Returns:
             Whether this call added it: of all that claim a key within its lifetime exactly one gets ``True``.
@@ -55,8 +61,14 @@ class Store(Protocol):
         Where a store has bounds, the removals of a hub have one of their own, and beyond it the oldest gives way.
         """
 
-    def is_removed(self, hub: str, connection_id: str) -> bool:
-        """Return whether `remove` was told of a connection, and still remembers it."""
+    def note(self, kind: str, connection_id: str, text: str, lifetime: int) -> None:
+        """Write a text down about a connection, in the place of what this kind of note said of it before.
+
+        Where a store has bounds, each kind has one of its own, and beyond it the oldest gives way.
+        """
+
+    def noted(self, kind: str, connection_id: str, lifetime: int) -> str | None:
+        """Return what is noted about a connection, and keep it for so many seconds from now; ``None`` for nothing."""
 
     def connections(self, hub: str, user_id: str | None = None) -> Sequence[Connection]:
         """Return the connections of one user, or of all, in no order."""

@@ -32,8 +32,8 @@ class StoreSettings:
         """
         try:
             return store_from_url(self.url, self.prefix)
-        except MissingExtra:
-            raise
+        except MissingExtra as exc:
+            raise MissingExtra("SIGNALR_STORE_URL", exc.extra) from None
         except ConfigurationError as exc:
             raise ConfigurationError(f"SIGNALR_STORE_URL: {exc}") from None
 

@@ -20,6 +20,7 @@ from flask_signalr.emulator.settings import EmulatorSettings
 from flask_signalr.emulator.upstream_rules import UpstreamRule, UpstreamRules
 from flask_signalr.endpoints import ServiceEndpoint
 from flask_signalr.errors import AccessTokenRefused, ConnectRefused, NegotiationRefused
+from flask_signalr.handler_check import check_hubs
 from flask_signalr.messages import InvocationMessage
 from flask_signalr.testing.app_routes import AppRoutes
 from flask_signalr.testing.exchange import Exchange
@@ -40,6 +41,8 @@ class FakeService:
     An app without an access key signs in with a credential of the test, and not with its own until the next
     ``signalr.reload()``. It is told what clients do if it knows how to verify that, by ``SIGNALR_SECONDARY_KEYS`` for
     example; without, it would refuse every client.
+
+    What the app sends arrives at the service that was made last for it: one test has one.
 
     Args:
         app: The app under test; it has been set up with `SignalR`. Clients find the hubs where it mounts them.
@@ -64,10 +67,9 @@ class FakeService:
             self._service.upstream.rules = UpstreamRules((UpstreamRule(self._routes.upstream_template),))
         self._exchange = Exchange(app, self._service, clock)
         self._places: dict[str, ServiceEndpoint] = {}
-        state: AppState = app.extensions["signalr"]
         if len(keys) < len(self._settings.endpoints):
-            state.reload(identified(self._settings, settings.access_keys[0]))
-        state.use_transport(RestRoad(self._exchange, self._settings.endpoints, settings, clock, self._places))
+            self._state.reload(identified(self._settings, settings.access_keys[0]))
+        self._state.use_transport(RestRoad(self._exchange, self._settings.endpoints, settings, clock, self._places))
 
     def connect(
         self,
@@ -89,7 +91,9 @@ class FakeService:
             NegotiationRefused: The app did not let the client in.
             AccessTokenRefused: The app did, and the service would not accept the token that it made.
             ConnectRefused: The service did, and the app's ``on_connected`` refused the connection.
+            ConfigurationError: A hub method of the app cannot be run.
         """
+        check_hubs(self._app, self._state.hubs())
         answer = self._negotiate(hub, query, headers, client or self._app.test_client())
         endpoint, service_hub = self._destination(answer["url"])
         identity = token_check(endpoint, self._service).client(answer["accessToken"], service_hub, self._clock())
@@ -175,8 +179,12 @@ class FakeService:
 
     @property
     def _settings(self) -> Settings:
+        return self._state.settings
+
+    @property
+    def _state(self) -> AppState:
         state: AppState = self._app.extensions["signalr"]
-        return state.settings
+        return state
 
     def _members(self, hub: str) -> Membership:
         return self._service.members(hub_name(hub, self._settings.application_name or None))

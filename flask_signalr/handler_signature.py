@@ -1,0 +1,184 @@
+"""The signature of an app's handler: its parameters, the first of which is the invocation, and their annotations."""
+
+import functools
+import inspect
+import re
+import types
+import typing
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any, Union
+
+from flask_signalr.errors import ConfigurationError
+from flask_signalr.invocation import Invocation
+
+Handler = Callable[..., Any]
+"""A function, sync or async, whose first parameter is the `Invocation`."""
+
+_POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+
+
+@dataclass(frozen=True)
+class Unresolved:
+    """An annotation that names what does not exist, or not yet.
+
+    Attributes:
+        annotation: As it is written.
+        reason: What is missing.
+    """
+
+    annotation: object
+    reason: str
+
+    def remedy(self, subject: str) -> ConfigurationError:
+        """Return the error that says what to do about it.
+
+        Args:
+            subject: Whose annotation it is.
+        """
+        return ConfigurationError(
+            f"{subject}: the annotation {str(self.annotation)!r} cannot be resolved: {self.reason}. What arguments are "
+            "converted to must be there at run time: import it outside of 'if TYPE_CHECKING', and define it in the "
+            "module, not in a function"
+        )
+
+
+def annotations(subject: str, function: Handler) -> dict[str, Any]:
+    """Return the annotations of what runs in the end: within a partial, a decorator or an object.
+
+    Each is resolved by itself, so that one that nobody needs to know at run time spoils no other.
+
+    Args:
+        subject: What the function is, for an error.
+        function: The handler.
+
+    Returns:
+        Types by parameter, and ``return``; `Unresolved` where a name is missing.
+
+    Raises:
+        ConfigurationError: One is nothing that an annotation can be.
+    """
+    inner: Any = inspect.unwrap(function)
+    while isinstance(inner, functools.partial):
+        inner = inspect.unwrap(inner.func)
+    if not inspect.isroutine(inner):
+        inner = type(inner).__call__
+    known = getattr(inner, "__annotations__", {})
+    return {name: _resolved(subject, inner, annotation) for name, annotation in known.items()}
+
+
+def _resolved(subject: str, owner: Any, annotation: object) -> Any:
+    names = getattr(owner, "__globals__", {})
+    # Type checkers alone see what stands under `if TYPE_CHECKING`, and `Invocation` is all too often imported there.
+    more = {} if "Invocation" in names else {"Invocation": Invocation}
+    one = types.SimpleNamespace(
+        __annotations__={"one": annotation}, __type_params__=getattr(owner, "__type_params__", ())
+    )
+    try:
+        return typing.get_type_hints(one, names, more, include_extras=True)["one"]
+    except (NameError, AttributeError) as exc:
+        return Unresolved(annotation, str(exc))
+    except (SyntaxError, TypeError) as exc:
+        raise ConfigurationError(f"{subject}: {annotation!r} is no annotation: {exc}") from exc
+
+
+def check_first(subject: str, first: inspect.Parameter | None, hints: dict[str, Any]) -> Unresolved | None:
+    """Refuse a first parameter that is meant for something else than the invocation.
+
+    Whoever forgets the invocation would hand it out: the function takes it for what the client sent.
+
+    Args:
+        subject: Whose parameter it is, for an error.
+        first: The parameter, if there is one.
+        hints: What `annotations` returned.
+
+    Returns:
+        The annotation, where nobody can tell yet.
+
+    Raises:
+        ConfigurationError: It is annotated as something else, or is the object that a method belongs to.
+    """
+    if first is not None and first.name == "self":
+        raise ConfigurationError(
+            f"{subject}: the first parameter is the Invocation, and this is a method without its object: register it "
+            'of an object, as hub.method("say")(room.say)'
+        )
+    if first is None or first.name not in hints:
+        return None
+    wanted = hints[first.name]
+    if isinstance(wanted, Unresolved):
+        return None if re.search(r"\bInvocation\b", str(wanted.annotation)) else wanted
+    if not _takes_invocation(wanted):
+        kind = getattr(wanted, "__name__", str(wanted))
+        raise ConfigurationError(
+            f"{subject}: the function's first parameter is the Invocation, and {first.name!r} is annotated as {kind}: "
+            f"put a parameter before it, as (invocation: Invocation, {first.name}: {kind})"
+        )
+    return None
+
+
+def _takes_invocation(wanted: Any) -> bool:
+    origin = typing.get_origin(wanted)
+    if wanted is Any:
+        return True
+    if origin in (Annotated, Union, types.UnionType):
+        members = typing.get_args(wanted)
+        return any(map(_takes_invocation, members[:1] if origin is Annotated else members))
+    return isinstance(wanted, type) and wanted in Invocation.__mro__
+
+
+def _signature(subject: str, function: Handler) -> inspect.Signature:
+    try:
+        return inspect.signature(function)
+    except (TypeError, ValueError) as exc:
+        raise ConfigurationError(f"{subject}: {function!r} is no function whose parameters are known") from exc
+
+
+def parameters(
+    subject: str, function: Handler
+) -> tuple[inspect.Parameter | None, tuple[inspect.Parameter, ...], inspect.Parameter | None]:
+    """Return the parameter of the invocation, those after it, and the one that takes all further arguments.
+
+    Args:
+        subject: What the function is, for an error.
+        function: The handler of clients' calls.
+
+    Raises:
+        ConfigurationError: It could not be called with an invocation and arguments by position.
+    """
+    known = list(_signature(subject, function).parameters.values())
+    rest = next((parameter for parameter in known if parameter.kind is inspect.Parameter.VAR_POSITIONAL), None)
+    named = [parameter for parameter in known if parameter.kind in _POSITIONAL]
+    if not named and rest is None:
+        raise ConfigurationError(f"{subject}: the function's first parameter is the invocation, and it has none")
+    for parameter in known:
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY and parameter.default is inspect.Parameter.empty:
+            raise ConfigurationError(
+                f"{subject}: clients pass arguments by position, and {parameter.name!r} can only be passed by name"
+            )
+    return (named[0] if named else None), tuple(named[1:]), rest
+
+
+def check_event(event: str, function: Handler, arguments: tuple[str, ...]) -> None:
+    """Check that a function can be called with what an event has.
+
+    Args:
+        event: The name of the decorator, for an error.
+        function: The handler.
+        arguments: What the event has, the invocation first.
+
+    Raises:
+        ConfigurationError: It cannot.
+    """
+    if not callable(function):
+        raise ConfigurationError(
+            f"{event}: {function!r} is no function: the decorator takes nothing else, write @hub.{event} without (…)"
+        )
+    signature = _signature(event, function)
+    try:
+        signature.bind(*arguments)
+    except TypeError as exc:
+        raise ConfigurationError(f"{event}: the function is called with ({', '.join(arguments)}): {exc}") from exc
+    first = next(iter(signature.parameters.values()))
+    if first.kind in _POSITIONAL:
+        check_first(event, first, annotations(event, function))

@@ -57,6 +57,26 @@ def check_user_id(user_id: str) -> str:
         raise InvalidClaim("asrs.s.uid", str(exc)) from None
 
 
+def claims_of_user(user_id: str | None, claims: Claims, *, may_name_user: bool = False) -> Claims:
+    """Return the claims as they enter a service token, and become a connection's, beside a user id.
+
+    For every road by which a connection gets claims: what one of them refused, a user could shed by another.
+
+    Args:
+        user_id: ``None`` for none.
+        claims: The app's, as its claims filter chose them.
+        may_name_user: As `escape_claims`, where there is no user id.
+
+    Raises:
+        InvalidClaim: As `check_user_id`, `escape_claims` and `check_distinct`.
+    """
+    if user_id is None:
+        return escape_claims(claims, may_name_user=may_name_user)
+    escaped = escape_claims(claims)
+    check_distinct(check_user_id(user_id), escaped)
+    return set_apart(user_id, escaped)
+
+
 def escape_claims(claims: Claims, *, may_name_user: bool = False) -> Claims:
     """Return claims that come back as they were, whatever they hold.
 

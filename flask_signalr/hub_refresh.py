@@ -4,7 +4,7 @@ import logging
 import time
 
 from flask_signalr.claims import Claims, customer_claims
-from flask_signalr.claims_header import check_user_id, escape_claims, unescape_claims
+from flask_signalr.claims_header import claims_of_user, unescape_claims
 from flask_signalr.errors import BadRequest, SignalRError
 from flask_signalr.mounted_hub import MountedHub
 from flask_signalr.negotiation import client_access, prefixed_hub
@@ -29,14 +29,14 @@ def renewed_access(
         principal: The fresh sign-in, which caps the token's life.
 
     Raises:
-        SignalRError: As `token_lifetime`, `check_user_id` and `escape_claims`.
+        SignalRError: As `token_lifetime` and `claims_of_user`.
         RefreshRefused: It is not renewed.
     """
     token_lifetime(1, principal.expires_at, int(time.time()))  # who has no sign-in any more bothers nobody
     if user_id is None:  # two users without a user id look the same to the service
         raise RefreshRefused("permission_change_rejected", "the caller has no user id to know the connection's by")
-    escaped = escape_claims(claims)
-    connection = LiveConnection(hub.services.clients(hub.name).caller, connection_token, check_user_id(user_id))
+    escaped = claims_of_user(user_id, claims)
+    connection = LiveConnection(hub.services.clients(hub.name).caller, connection_token, user_id)
     if hub.options.refresh_gate is not None:
         old = connection.claims()
         _pass_gate(hub, RefreshContext(hub.name, user_id, principal, _app_claims(old), claims))

@@ -13,14 +13,7 @@ from flask_signalr.app_services import AppServices
 from flask_signalr.auth.chain import authenticate
 from flask_signalr.authorization import AuthorizationContext
 from flask_signalr.claims import Claims
-from flask_signalr.claims_header import (
-    GUEST_MARK,
-    check_distinct,
-    check_user_id,
-    escape_claims,
-    names_user,
-    set_apart,
-)
+from flask_signalr.claims_header import GUEST_MARK, claims_of_user, names_user
 from flask_signalr.config import Settings
 from flask_signalr.denial_log import log_denial
 from flask_signalr.endpoints import ServiceEndpoint
@@ -165,7 +158,7 @@ class MountedHub:
     def access(self, user_id: str | None, claims: Claims, principal: Principal, lifetime: int) -> ClientAccess:
         """Return what a client needs to connect.
 
-        The claims enter the token escaped, as `escape_claims` does.
+        The claims enter the token as `claims_of_user` returns them.
 
         Args:
             user_id: What `user_id` returned.
@@ -174,14 +167,10 @@ class MountedHub:
             lifetime: Seconds that the token may live at most.
 
         Raises:
-            SignalRError: As `check_user_id`, `escape_claims`, `check_distinct`, `client_access`, `token_claims`,
-                `token_lifetime`, the endpoint router and the source of the keys.
+            SignalRError: As `claims_of_user`, `client_access`, `token_claims`, `token_lifetime`, the endpoint router
+                and the source of the keys.
         """
-        escaped = escape_claims(claims, may_name_user=user_id is None and not principal.is_authenticated)
-        if user_id is not None:
-            check_user_id(user_id)
-            check_distinct(user_id, escaped)
-            escaped = set_apart(user_id, escaped)
+        escaped = claims_of_user(user_id, claims, may_name_user=not principal.is_authenticated)
         options, settings = self.options, self.settings
         endpoint: object = options.endpoint_router.negotiate_endpoint(principal, self.services.endpoints.reachable())
         if not isinstance(endpoint, ServiceEndpoint):

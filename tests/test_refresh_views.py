@@ -1,11 +1,12 @@
 """``POST /<hub>/refresh``: who may renew the sign-in of a connection, and each attack that it refuses."""
 
 import asyncio
+import json
 import logging
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import jwt
@@ -30,6 +31,7 @@ from flask_signalr import (
     require_role,
 )
 from flask_signalr.app_state import AppState
+from flask_signalr.claims import RESERVED_TYPES, merge_claims
 from flask_signalr.testing import FakeConnection, FakeService
 from tests.apps import (
     ACCESS_KEY,
@@ -324,6 +326,43 @@ def test_who_lost_the_role_that_the_hub_asks_for_is_refused() -> None:
     connection = service.connect("chat", headers=ada("staff"))
 
     assert refused(refresh(app, connection.token, headers=ada())) == (403, {"error": "permission_change_rejected"})
+
+
+def own_claims(claims: Iterable[tuple[str, Any]]) -> list[tuple[str, Any]]:
+    """Return the app's claims of those of a token, or of a call of the service."""
+    return [pair for pair in claims if not pair[0].startswith("asrs.s.") and pair[0] not in RESERVED_TYPES]
+
+
+def renewing(user_id: str, claims: dict[str, Any], *kept: str) -> tuple[Flask, RecordedService]:
+    """Return an app in which a user has claims, and a service that renews whatever it is asked to."""
+    signalr = SignalR(auth=[Says(Principal(user_id, claims))], claims_filter=only(*kept))
+    signalr.hub("chat")
+    app = app_with(signalr)
+    granted = {"claims": [{"type": "asrs.s.uid", "value": user_id}]}
+    return app, answering(app, lambda request: ServiceResponse(200, {}, json.dumps(granted).encode()))
+
+
+def test_a_claim_that_a_user_id_makes_unreadable_is_not_shed_by_a_refresh() -> None:
+    """Hub methods would not see that somebody is banned whose user id holds the same text between commas."""
+    app, service = renewing("x,banned: yes,y", {"banned": ["yes"]}, "banned")
+
+    renewed, negotiated = refresh(app), negotiate(app)
+
+    assert (renewed.status_code, negotiated.status_code) == (403, 403)
+    assert service.requests == []
+
+
+@pytest.mark.parametrize("user_id", ["ada", "admin,foo", "Ada，Lovelace"])
+def test_a_refresh_gives_the_claims_that_negotiate_would(user_id: str) -> None:
+    """A claim that looks like a user id with a comma would say who somebody is, if it travelled under its own name."""
+    claims = {"sub": ["admin"], "role": ["a, b", "c"], "naïve type": ["100 %"]}
+    app, service = renewing(user_id, claims, *claims)
+
+    refresh(app)
+
+    sent = json.loads(service.requests[0].body or b"")["claims"]
+    renewed = merge_claims(own_claims((claim["type"], claim["value"]) for claim in sent))
+    assert renewed == dict(own_claims(claims_of(negotiate(app)).items()))
 
 
 def test_a_user_id_that_belongs_to_another_sign_in_is_refused() -> None:

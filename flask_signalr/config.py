@@ -1,17 +1,15 @@
 """Configuration: the ``SIGNALR_*`` keys of an app, read once into one value."""
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from flask_signalr.config_keys import CONNECTION_STRING_FORM, ConfigurationKeys, read_keys
+from flask_signalr.config_keys import ConfigurationKeys, read_keys
 from flask_signalr.endpoint_health import DEFAULT_HEALTH, HealthSettings
-from flask_signalr.endpoints import ServiceEndpoint, merge_endpoints
-from flask_signalr.entra.entra_settings import NO_ENTRA, EntraSettings, check_encryption
-from flask_signalr.errors import ConfigurationError
+from flask_signalr.endpoint_settings import configured_endpoints, naming_key
+from flask_signalr.endpoints import ServiceEndpoint
+from flask_signalr.entra.entra_settings import NO_ENTRA, EntraSettings
 from flask_signalr.negotiation import check_application_name
 from flask_signalr.origins import parse_origins
 from flask_signalr.stores.store_settings import IN_MEMORY, StoreSettings
@@ -88,11 +86,11 @@ class Settings:
         """
         keys = read_keys(config)
         origins = keys.allowed_origins
-        with _naming("SIGNALR_ALLOWED_ORIGINS"):
+        with naming_key("SIGNALR_ALLOWED_ORIGINS"):
             allowed_origins = parse_origins(origins.split(",") if isinstance(origins, str) and origins else origins)
-        with _naming("SIGNALR_APPLICATION_NAME"):
+        with naming_key("SIGNALR_APPLICATION_NAME"):
             application_name = check_application_name(keys.application_name)
-        endpoints = _endpoints(keys)
+        endpoints = configured_endpoints(keys.connection_string, keys.endpoints, keys.endpoint_weights)
         return cls(
             endpoints=endpoints,
             application_name=application_name,
@@ -124,71 +122,16 @@ class Settings:
 
 def _entra(keys: ConfigurationKeys, credential: object | None) -> EntraSettings:
     name, chosen = ("SIGNALR_CREDENTIAL", keys.credential) if credential is None else ("credential=", credential)
-    with _naming(name):
+    with naming_key(name):
         return EntraSettings(chosen, keys.token_source == "service")
 
 
 def _upstream(keys: ConfigurationKeys, endpoints: tuple[ServiceEndpoint, ...]) -> UpstreamSettings:
-    with _naming("SIGNALR_SECONDARY_KEYS"):
+    with naming_key("SIGNALR_SECONDARY_KEYS"):
         known = upstream_keys(endpoints, keys.secondary_keys)
     return UpstreamSettings(
-        keys=known,
+        keys_by_audience=known,
         token=upstream_token(keys.upstream_issuer, keys.upstream_audience, keys.upstream_app_id),
         body_limit=keys.upstream_body_limit,
         replay_window=keys.upstream_replay_window,
     )
-
-
-def _endpoints(keys: ConfigurationKeys) -> tuple[ServiceEndpoint, ...]:
-    if not keys.connection_string and not keys.endpoints:
-        raise ConfigurationError(
-            "SIGNALR_CONNECTION_STRING is missing: set it to the connection string that the Azure portal shows under "
-            "Settings, Keys; or run 'flask-signalr emulator' and take the one that it prints"
-        )
-    found = []
-    if keys.connection_string:
-        with _naming("SIGNALR_CONNECTION_STRING"):
-            found.append(_endpoint(keys.connection_string))
-    for name, connection_string in keys.endpoints.items():
-        with _naming(f"SIGNALR_ENDPOINTS[{name!r}]"):
-            found.append(_endpoint(connection_string, name))
-    with _naming("SIGNALR_ENDPOINT_WEIGHTS"):
-        found = _weighted(found, keys.endpoint_weights)
-    with _naming("SIGNALR_ENDPOINTS"):
-        merged = merge_endpoints(found)
-        _check_names(merged)
-        return merged
-
-
-def _check_names(endpoints: Iterable[ServiceEndpoint]) -> None:
-    """Refuse two instances of one name: nobody could say which of them is down."""
-    for name, count in Counter(endpoint.name for endpoint in endpoints).items():
-        if name and count > 1:
-            raise ConfigurationError(f"{count} endpoints are named {name!r}, give each a name of its own")
-
-
-def _weighted(endpoints: list[ServiceEndpoint], weights: Mapping[str, float]) -> list[ServiceEndpoint]:
-    names = [endpoint.name for endpoint in endpoints]
-    for name in weights:
-        if name not in names:
-            raise ConfigurationError(f"no endpoint is named {name!r}; there are {', '.join(map(repr, names))}")
-    return [replace(each, weight=weights[each.name]) if each.name in weights else each for each in endpoints]
-
-
-def _endpoint(connection_string: str, name: str = "") -> ServiceEndpoint:
-    try:
-        endpoint = ServiceEndpoint.parse(connection_string, name)
-    except ConfigurationError as exc:  # the SDK's texts say what is wrong and not what would be right
-        fault = str(exc).removesuffix(".")
-        raise ConfigurationError(f"{fault}. A connection string: {CONNECTION_STRING_FORM}") from None
-    check_encryption(endpoint)
-    return endpoint
-
-
-@contextmanager
-def _naming(key: str) -> Iterator[None]:
-    """Put a key's name before the text of a configuration error."""
-    try:
-        yield
-    except ConfigurationError as exc:
-        raise ConfigurationError(f"{key}: {exc}") from None

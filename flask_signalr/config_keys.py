@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, get_args
 import msgspec
 
 from flask_signalr.endpoint_health import DEFAULT_HEALTH
+from flask_signalr.endpoint_settings import CONNECTION_STRING_FORM
 from flask_signalr.entra.entra_settings import TokenOrigin
 from flask_signalr.errors import ConfigurationError
 from flask_signalr.stores.store import MAX_LIFETIME
@@ -68,7 +69,6 @@ class ConfigurationKeys(msgspec.Struct, kw_only=True, rename=lambda field: _PREF
         return "ConfigurationKeys(…)"  # connection strings hold keys, and error trackers show local variables
 
 
-CONNECTION_STRING_FORM = "it looks like Endpoint=https://…;AccessKey=…;Version=1.0; and has no quotes around it"
 _FORMS = {
     "SIGNALR_CONNECTION_STRING": CONNECTION_STRING_FORM,
     "SIGNALR_ENDPOINTS": 'give a JSON object of name to connection string, as {"east": "Endpoint=https://…"}',

@@ -89,6 +89,19 @@ def parse_connection_string(text: str) -> ConnectionString:
     )
 
 
+AUTH_TYPES = ("azure", "azure.msi", "azure.app", "aad")
+"""What ``AuthType`` may be; to the SDK everything else means the access key."""
+
+
+def auth_type(text: str) -> str:
+    """Return the ``AuthType`` of a connection string in lower case; empty if it has none.
+
+    Raises:
+        ConfigurationError: The text is no list of keys and values.
+    """
+    return _properties(text).get("authtype", "").lower()
+
+
 _VERSION = re.compile(r"1\.[0-9]+[\w.-]*", re.ASCII)
 _HOST = re.compile(r"[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?\.?|\[[0-9a-f:.]+\]", re.ASCII)
 _IPV6 = re.compile(r"\[([0-9A-Fa-f:.]+)\](?::[0-9]*)?", re.ASCII)
@@ -120,13 +133,23 @@ def _properties(connection_string: str) -> dict[str, str]:
     return properties
 
 
+def shown_name(name: str) -> str:
+    """Return an endpoint's name for the text of an error: only what looks like one, and is shorter than a key.
+
+    Where a configuration is written the wrong way round, a key or a connection string stands in the name's place.
+    """
+    return name if _NAME.fullmatch(name) else _NOT_SHOWN
+
+
 _SHORTEST_SECRET = 20
+_NOT_SHOWN = "(not shown)"
+_NAME = re.compile(r"[\w .:-]{0,31}")
 
 
 def _shown(text: str) -> str:
     """Return as much of a wrong text as is no secret: behind it may stand all that follows a forgotten semicolon."""
     shown = _ODD.split(text, maxsplit=1)[0]
-    return shown if len(shown) < _SHORTEST_SECRET and "@" not in text else "(not shown)"
+    return shown if len(shown) < _SHORTEST_SECRET and "@" not in text else _NOT_SHOWN
 
 
 def _endpoint_url(properties: dict[str, str]) -> SplitResult:

@@ -5,8 +5,9 @@ import random
 from bisect import bisect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from inspect import iscoroutinefunction
 from itertools import accumulate
-from typing import Literal
+from typing import Literal, cast
 from urllib.parse import urlsplit
 
 from flask_signalr.connection_string import EntraCredential, parse_connection_string
@@ -101,6 +102,7 @@ class EndpointGroup(tuple[ServiceEndpoint, ...]):
 
     candidates: tuple[ServiceEndpoint, ...]
     named: Mapping[str, ServiceEndpoint]
+    _ids: frozenset[int]
     _steps: list[float] | None
 
     def __new__(cls, endpoints: Iterable[ServiceEndpoint] = ()) -> "EndpointGroup":
@@ -108,9 +110,14 @@ class EndpointGroup(tuple[ServiceEndpoint, ...]):
         group = super().__new__(cls, endpoints)
         group.candidates = _candidates(group)
         group.named = {endpoint.name: endpoint for endpoint in reversed(group) if endpoint.name}
+        group._ids = frozenset(map(id, group))
         weights = [endpoint.weight for endpoint in group.candidates]
         group._steps = list(accumulate(weights)) if len(set(weights)) > 1 else None
         return group
+
+    def __contains__(self, endpoint: object) -> bool:
+        """Return whether this is one of the endpoints, or equal to one."""
+        return id(endpoint) in self._ids or super().__contains__(endpoint)
 
     @classmethod
     def of(cls, endpoints: Iterable[ServiceEndpoint]) -> "EndpointGroup":
@@ -153,11 +160,21 @@ class EndpointRouter:
     Args:
         weight: Tells the endpoints' weights anew at each negotiation, so it has to be quick. Who has 0 gets no clients
             while another has more; when all have 0, chances are equal. ``None`` takes the configured weights.
+
+    Raises:
+        ConfigurationError: The weight is no function, or an ``async def`` one.
     """
 
     _weight: Weight | None = None  # for subclasses that do not call this `__init__`
 
     def __init__(self, weight: Weight | None = None) -> None:
+        given: object = weight
+        if given is not None and (not callable(given) or iscoroutinefunction(given)):
+            kind = "an async one" if callable(given) else repr(given)
+            raise ConfigurationError(
+                f"weight= of {type(self).__name__} takes a plain function of an endpoint, not {kind}; numbers stand in "
+                "SIGNALR_ENDPOINT_WEIGHTS"
+            )
         self._weight = weight
 
     def negotiate_endpoint(self, principal: Principal, endpoints: Sequence[ServiceEndpoint]) -> ServiceEndpoint:
@@ -172,7 +189,7 @@ class EndpointRouter:
         Raises:
             NoServiceEndpoint: There is none to choose.
             RouterRefused: The caller shall connect nowhere; the default never refuses.
-            ValueError: A callable weight returned something that is none.
+            ValueError: A callable weight returned something that is none; the text names router and endpoint.
 
         Source: Azure/azure-signalr:src/Microsoft.Azure.SignalR/EndpointRouters/DefaultEndpointRouter.cs.
         """
@@ -181,7 +198,14 @@ class EndpointRouter:
         group = endpoints if isinstance(endpoints, EndpointGroup) else EndpointGroup(endpoints)  # a call less than `of`
         if self._weight is None or len(group.candidates) < 2:
             return group.choose()
-        return _by_weights(group.candidates, [self._weight(endpoint) for endpoint in group.candidates])
+        weights = [self._weight(endpoint) for endpoint in group.candidates]
+        for endpoint, told in zip(group.candidates, cast("list[object]", weights), strict=True):
+            if not isinstance(told, int | float) or not 0 <= told < math.inf:
+                raise ValueError(
+                    f"weight= of {type(self).__name__} returned {told!r} for endpoint {endpoint.name or endpoint.url!r}, "
+                    "not a number of 0 or more"
+                )
+        return _by_steps(group.candidates, list(accumulate(weights if any(weights) else [1.0] * len(weights))))
 
     def message_endpoints(self, hub: str, endpoints: Sequence[ServiceEndpoint]) -> Sequence[ServiceEndpoint]:
         """Return the endpoints that a hub's messages go to: all, because any may have clients of the hub.
@@ -193,20 +217,14 @@ class EndpointRouter:
         return endpoints
 
 
-def _by_weights(candidates: Sequence[ServiceEndpoint], weights: Sequence[float]) -> ServiceEndpoint:
-    for endpoint, weight in zip(candidates, weights, strict=True):
-        if not 0 <= weight < math.inf:
-            raise ValueError(f"the weight of endpoint {endpoint.name or endpoint.url!r} is {weight!r}, not 0 or more")
-    return _by_steps(candidates, list(accumulate(weights if any(weights) else [1.0] * len(weights))))
-
-
 DEFAULT_ROUTER = EndpointRouter()
 
 
 def merge_endpoints(endpoints: Iterable[ServiceEndpoint]) -> tuple[ServiceEndpoint, ...]:
     """Return the endpoints without repetition, primary ones first.
 
-    Of two descriptions of one instance the primary one stays, else the first.
+    Of two descriptions of one instance the primary one stays, else the one with a name, else the first. To the SDK
+    names make no difference.
 
     Raises:
         ConfigurationError: None is left, or none of them is primary.
@@ -216,7 +234,7 @@ def merge_endpoints(endpoints: Iterable[ServiceEndpoint]) -> tuple[ServiceEndpoi
     by_origin: dict[str, ServiceEndpoint] = {}
     for endpoint in endpoints:
         known = by_origin.get(endpoint.origin)
-        if known is None or (known.type, endpoint.type) == ("secondary", "primary"):
+        if known is None or _rank(endpoint) > _rank(known):
             by_origin[endpoint.origin] = endpoint
     if not by_origin:
         raise ConfigurationError("No connection string was specified.")
@@ -224,6 +242,10 @@ def merge_endpoints(endpoints: Iterable[ServiceEndpoint]) -> tuple[ServiceEndpoi
     if merged[0].type == "secondary":
         raise ConfigurationError("No primary endpoint defined.")
     return merged
+
+
+def _rank(endpoint: ServiceEndpoint) -> tuple[bool, bool]:
+    return endpoint.type == "primary", endpoint.name != ""
 
 
 def _name_and_type(name: str) -> tuple[str, EndpointType]:

@@ -80,6 +80,7 @@ RINGS = {
     "app_endpoints": 1,
     "endpoint_health": 1,
     "endpoint_monitor": 1,
+    "endpoint_settings": 2,
     "endpoint_signal": 2,
     "app_services": 2,
     "app_state": 2,

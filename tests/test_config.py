@@ -185,7 +185,7 @@ def test_several_endpoints_come_by_name() -> None:
 
 
 def test_the_connection_string_comes_before_the_list() -> None:
-    assert [name for name, _, _ in listed(settings(ENDPOINTS={"other": WEST, "east": EAST}))] == ["", "other"]
+    assert [name for name, _, _ in listed(settings(ENDPOINTS={"other": WEST}))] == ["", "other"]
 
 
 @pytest.mark.parametrize("variable", ["ENDPOINTS", "ENDPOINTS__west:secondary"], ids=["json", "nested"])
@@ -325,7 +325,7 @@ def test_a_malformed_connection_string_is_told_the_form_after_the_sdks_text(key:
 
 
 def test_secondary_endpoints_alone_are_refused() -> None:
-    with pytest.raises(ConfigurationError, match=r"^SIGNALR_ENDPOINTS: No primary endpoint defined\.$"):
+    with pytest.raises(ConfigurationError, match=r"^SIGNALR_ENDPOINTS: No primary endpoint defined: leave"):
         Settings.from_config({"SIGNALR_ENDPOINTS": {"east:secondary": CONNECTION_STRING}})
 
 

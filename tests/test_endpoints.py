@@ -144,9 +144,12 @@ def test_primary_endpoints_come_first_each_kind_in_its_order() -> None:
         (["x:secondary", "y"], ["y:primary"]),
         (["x", "y:secondary"], ["x:primary"]),
         (["x:secondary", "y", "z"], ["y:primary"]),
+        (["", "x"], ["x:primary"]),
+        (["", "x:secondary"], [":primary"]),
+        ([":secondary", "x:secondary", "", "y"], ["y:primary"]),
     ],
 )
-def test_of_one_instance_described_twice_the_primary_one_stays_else_the_first(
+def test_of_one_instance_described_twice_the_primary_one_stays_else_a_named_one_else_the_first(
     given: list[str], kept: list[str]
 ) -> None:
     assert names(merge_endpoints(endpoint("https://a", name) for name in given)) == kept

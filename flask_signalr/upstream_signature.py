@@ -8,7 +8,7 @@ Source: Azure/azure-functions-signalrservice-extension, SignalRRequestResolver.c
 
 import hashlib
 import hmac
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from flask_signalr.errors import InvalidSignature
 from flask_signalr.tokens import SigningKey
@@ -26,15 +26,22 @@ def connection_signature(key: SigningKey | bytes, connection_id: str) -> str:
     return _PREFIX + _digest(key, connection_id).hex()
 
 
-def verify_signature(header: str | None, connection_id: str, keys: Sequence[SigningKey | bytes]) -> None:
+def verify_signature(
+    header: str | None,
+    connection_id: str,
+    keys: Sequence[SigningKey | bytes],
+    likely: Sequence[SigningKey | bytes] = (),
+) -> None:
     """Verify that one of the header's values was made with one of the keys.
 
-    Every value is compared with that of every key, each in constant time: how long it takes tells nothing of them.
+    Every value is compared with that of every key, each in constant time: how long it takes tells nothing of them,
+    but for whether one of the likely keys was the right one.
 
     Args:
         header: The values with commas between them, in either case, blanks around them; ``None`` without the header.
         connection_id: What was signed.
         keys: All the keys that the service may sign with.
+        likely: Those of them to try before the others are; with none, all are tried at once.
 
     Raises:
         InvalidSignature: None was; or nothing is listed, or more than `MAX_SIGNATURES` values; or there is no key.
@@ -47,10 +54,17 @@ def verify_signature(header: str | None, connection_id: str, keys: Sequence[Sign
     if len(listed) > MAX_SIGNATURES:
         raise InvalidSignature(f"the request has more than {MAX_SIGNATURES} signatures (X-ASRS-Signature)")
     found = list(map(_listed_digest, listed))
+    if likely and _is_among(found, connection_id, likely):
+        return
+    if not _is_among(found, connection_id, set(keys).difference(likely) if likely else keys):
+        raise InvalidSignature("the signature is wrong: it was made with another key or for another connection")
+
+
+def _is_among(found: Sequence[bytes], connection_id: str, keys: Iterable[SigningKey | bytes]) -> bool:
+    """Return whether one of the digests is that of one of the keys."""
     wanted = [_digest(key, connection_id) for key in keys]
     matches = [hmac.compare_digest(one, other) for one in found for other in wanted]  # all: `any` would end early
-    if True not in matches:
-        raise InvalidSignature("the signature is wrong: it was made with another key or for another connection")
+    return True in matches
 
 
 def _digest(key: SigningKey | bytes, connection_id: str) -> bytes:

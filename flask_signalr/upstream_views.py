@@ -75,7 +75,8 @@ def check_sender(declared: MountedHub, headers: UpstreamHeaders, current: Reques
         AuthenticationFailed: A token is demanded, and there is none or a wrong one.
         IdentityProviderUnavailable: The keys that verify the token cannot be fetched.
     """
-    keys = declared.settings.upstream.keys
+    known = declared.settings.upstream
+    keys = known.keys
     if not keys and declared.token_check is None:
         logger.error(
             "upstream requests cannot be verified, as no access key of the service is configured: set "
@@ -83,7 +84,7 @@ def check_sender(declared: MountedHub, headers: UpstreamHeaders, current: Reques
             "SIGNALR_UPSTREAM_APP_ID for the token of the service's managed identity"
         )
     if keys or declared.token_check is None:
-        verify_signature(headers.signature, headers.connection_id, keys)
+        verify_signature(headers.signature, headers.connection_id, keys, known.likely_keys(headers.claims))
     if declared.token_check is not None:
         declared.token_check.check(current)
 

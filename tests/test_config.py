@@ -391,3 +391,40 @@ def test_a_misspelt_key_is_told_with_the_one_that_was_meant(caplog: pytest.LogCa
     assert [record.getMessage() for record in caplog.records] == [
         "SIGNALR_ACESS_TOKEN_LIFETIME is no configuration key; do you mean SIGNALR_ACCESS_TOKEN_LIFETIME?"
     ]
+
+
+MISTAKEN = "Endpoint=https://a.example;AccessKey=S3cretS3cretS3cretS3cretS3cretS3cretS3cretS3=;Version=1.0;"
+
+
+@pytest.mark.parametrize(
+    ("key", "name"),
+    [
+        ("SIGNALR_ENDPOINTS", MISTAKEN),
+        ("SIGNALR_ENDPOINTS", "S3cretS3cretS3cretS3cretS3cretS3cretS3cretS3="),
+        ("SIGNALR_ENDPOINTS", "S3cretS3cretS3cretS3cretS3cretS3cretS3cretS3A"),
+        ("SIGNALR_ENDPOINTS", "S3cret/S3cret+S3cret:S3cret"),
+        ("SIGNALR_ENDPOINT_WEIGHTS", MISTAKEN),
+        ("SIGNALR_SECONDARY_KEYS", MISTAKEN),
+        ("SIGNALR_SECONDARY_KEYS", "S3cretS3cretS3cretS3cretS3cretS3cretS3cretS3A"),
+    ],
+)
+def test_an_access_key_in_the_place_of_a_name_is_not_shown(key: str, name: str) -> None:
+    """Errors of the start stand in logs, and this is the likely one: name and value the wrong way round."""
+    value: object = 3 if key == "SIGNALR_ENDPOINT_WEIGHTS" else "east"
+
+    with pytest.raises(ConfigurationError) as refusal:
+        Settings.from_config({"SIGNALR_CONNECTION_STRING": CONNECTION_STRING} | {key: {name: value}})
+
+    assert str(refusal.value).startswith(key)
+    assert "S3cret" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("name", ["a=b", "a;b", "key="])
+def test_a_name_that_could_be_a_connection_string_is_refused(name: str) -> None:
+    with pytest.raises(ConfigurationError, match="SIGNALR_ENDPOINTS: a name has ';' or '='"):
+        Settings.from_config({"SIGNALR_ENDPOINTS": {name: CONNECTION_STRING}})
+
+
+def test_a_name_is_shown_where_it_looks_like_one() -> None:
+    with pytest.raises(ConfigurationError, match=r"SIGNALR_ENDPOINTS\['production-west-europe'\]: "):
+        Settings.from_config({"SIGNALR_ENDPOINTS": {"production-west-europe": "Endpoint=nowhere"}})

@@ -116,6 +116,23 @@ def test_what_an_unreadable_value_becomes_matches_no_key(key: SigningKey | bytes
         verify_signature("sha256=", CONNECTION_ID, [key])
 
 
+def test_a_likely_key_that_did_not_sign_hides_none_that_did() -> None:
+    verify_signature(SECOND, CONNECTION_ID, keys(FIRST_KEY, SECOND_KEY), keys(FIRST_KEY))
+
+
+def test_a_likely_key_is_enough() -> None:
+    known = keys(FIRST_KEY, SECOND_KEY)
+
+    verify_signature(SECOND, CONNECTION_ID, known, known[1:])
+
+
+def test_a_forged_signature_is_refused_whatever_keys_are_likely() -> None:
+    known = keys(FIRST_KEY, SECOND_KEY)
+
+    with pytest.raises(InvalidSignature, match="the signature is wrong"):
+        verify_signature("sha256=" + "0" * 64, CONNECTION_ID, known, known[:1])
+
+
 def test_a_refusal_shows_neither_key_nor_signature() -> None:
     with pytest.raises(InvalidSignature) as refusal:
         verify_signature(SECOND, CONNECTION_ID, keys(FIRST_KEY))

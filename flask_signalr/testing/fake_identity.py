@@ -45,5 +45,6 @@ def identified(settings: Settings, upstream_key: str) -> Settings:
     """
     upstream = settings.upstream
     if upstream.keys:
-        upstream = replace(upstream, keys=(*upstream.keys, SigningKey(upstream_key)))
+        added = {"": (SigningKey(upstream_key),)}  # of no audience
+        upstream = replace(upstream, keys_by_audience={**upstream.keys_by_audience, **added})
     return replace(settings, entra=replace(settings.entra, credential=FakeCredential()), upstream=upstream)

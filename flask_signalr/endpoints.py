@@ -201,9 +201,9 @@ class EndpointRouter:
         weights = [self._weight(endpoint) for endpoint in group.candidates]
         for endpoint, told in zip(group.candidates, cast("list[object]", weights), strict=True):
             if not isinstance(told, int | float) or not 0 <= told < math.inf:
+                name = endpoint.name or endpoint.url
                 raise ValueError(
-                    f"weight= of {type(self).__name__} returned {told!r} for endpoint {endpoint.name or endpoint.url!r}, "
-                    "not a number of 0 or more"
+                    f"weight= of {type(self).__name__} told {told!r} of endpoint {name!r}, not a number of 0 or more"
                 )
         return _by_steps(group.candidates, list(accumulate(weights if any(weights) else [1.0] * len(weights))))
 

@@ -1,10 +1,12 @@
 """Service endpoints: what a connection string leads to, merging, and the choice among several."""
 
 import dataclasses
+import functools
 import math
 import re
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -261,12 +263,33 @@ def test_endpoints_that_all_have_no_weight_have_equal_chances() -> None:
     assert set(shares(EndpointRouter(weight=lambda one: 0), endpoints)) == {"a", "b"}
 
 
-@pytest.mark.parametrize("weight", [-1.0, math.nan, math.inf])
-def test_a_callable_that_tells_no_weight_is_an_error(weight: float) -> None:
+@pytest.mark.parametrize("weight", [-1.0, math.nan, math.inf, None, "3", 1j])
+def test_a_callable_that_tells_no_weight_is_an_error(weight: Any) -> None:
+    """An app has several routers and endpoints: the text names those that it is about."""
     endpoints = EndpointGroup([endpoint(name="a"), endpoint("https://b")])
+    told = re.escape(repr(weight))
 
-    with pytest.raises(ValueError, match=f"the weight of endpoint '.*' is {weight}, not 0 or more"):
+    with pytest.raises(ValueError, match=f"weight= of EndpointRouter told {told} of endpoint 'a', not a number of"):
         EndpointRouter(weight=lambda one: weight).negotiate_endpoint(ANONYMOUS, endpoints)
+
+
+async def _later(endpoint: ServiceEndpoint) -> float:
+    return 1
+
+
+@pytest.mark.parametrize("weight", [3, 0, {"a": 3}, "a", _later, functools.partial(_later)], ids=repr)
+def test_a_weight_that_cannot_be_asked_is_refused_at_once(weight: Any) -> None:
+    """Not by each negotiation, with a 500."""
+    with pytest.raises(ConfigurationError, match=r"weight= of EndpointRouter takes a plain function of an endpoint"):
+        EndpointRouter(weight=weight)
+
+
+def test_a_group_has_its_endpoints_and_their_equals_and_no_others() -> None:
+    group = EndpointGroup([endpoint(name="a")])
+
+    assert group[0] in group
+    assert endpoint(name="a") in group
+    assert endpoint("https://b") not in group
 
 
 def test_a_router_without_its_parents_init_takes_the_configured_weights() -> None:

@@ -79,7 +79,9 @@ class AppServices:
             MissingExtra: The extra ``serverless`` is not installed.
         """
         if self._service is None:  # two threads may both make one: it holds nothing before its first call
-            self._service = self._new_service(self._settings.rest_retries)
+            service, endpoints = self._new_service(self._settings.rest_retries), self.endpoints
+            service.heed(lambda endpoint: endpoint not in endpoints.reachable(), self._settings.health.timeout)
+            self._service = service
         return self._service
 
     def _new_service(self, retries: int) -> "ServiceClient":

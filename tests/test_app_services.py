@@ -1,12 +1,18 @@
 """What the hubs of an app need of the world."""
 
+import queue
+import re
 import time
 
+import pytest
+
+from flask_signalr import EndpointStatus, PartialFailure
 from flask_signalr.app_services import CHECK_TIMEOUT, CLOSE_TIMEOUT, AppServices
 from flask_signalr.config import Settings
 from flask_signalr.stores.store import Connection
-from tests.apps import CONNECTION_STRING
+from tests.apps import ACCESS_KEY, CONNECTION_STRING
 from tests.recorded_service import ABSENT, RecordedService
+from tests.scripted_server import LONGEST_WAIT, ScriptedServer, http, silence
 
 
 def services(service: RecordedService) -> AppServices:
@@ -43,3 +49,45 @@ def test_other_calls_have_the_timeout_of_the_settings() -> None:
     services(service).clients("chat").all.send("news")
 
     assert [request.timeout for request in service.requests] == [10]
+
+
+def probing(
+    changes: queue.Queue[EndpointStatus], east: ScriptedServer, west: ScriptedServer, **config: int
+) -> AppServices:
+    """Return the services of an app with two endpoints that it probes quickly; the changes are told."""
+    strings = {
+        name: f"Endpoint={server.origin};AccessKey={ACCESS_KEY};" for name, server in (("east", east), ("west", west))
+    }
+    quick = {"SIGNALR_ENDPOINTS": strings, "SIGNALR_HEALTH_INTERVAL": 1, "SIGNALR_HEALTH_TIMEOUT": 0.3}
+    return AppServices(Settings.from_config(quick | config), lambda: changes.put)
+
+
+def test_a_send_to_a_region_that_hangs_has_the_time_of_a_probe_once_the_probes_know() -> None:
+    """Without it every sender waits the whole timeout for a region that the app knows to be gone."""
+    changes: queue.Queue[EndpointStatus] = queue.Queue()
+    with ScriptedServer([silence]) as east, ScriptedServer([http(200)]) as west:
+        made = probing(changes, SIGNALR_REST_TIMEOUT=300, east=east, west=west)
+        made.endpoints.reachable()
+        down = changes.get(timeout=LONGEST_WAIT)
+
+        with pytest.raises(PartialFailure) as failure:
+            made.clients("chat").all.send("news")
+        made.endpoints.stop()
+
+    assert (down.name, down.is_up) == ("east", False)
+    assert list(failure.value.failures) == ["everyone at east"]
+    assert re.search(r"did not answer within 0\.\d+ s", str(failure.value.failures["everyone at east"]))
+    assert any(":send" in request.line for request in west.received)
+
+
+def test_a_process_that_only_sends_probes_too() -> None:
+    """A background job never negotiates."""
+    changes: queue.Queue[EndpointStatus] = queue.Queue()
+    with ScriptedServer([http(500)]) as east, ScriptedServer([http(200)]) as west:
+        made = probing(changes, SIGNALR_REST_RETRIES=0, east=east, west=west)
+
+        with pytest.raises(PartialFailure):
+            made.clients("chat").all.send("news")
+
+        assert changes.get(timeout=LONGEST_WAIT).name == "east"
+        made.endpoints.stop()

@@ -6,6 +6,7 @@ from flask_signalr import (
     InvalidName,
     PartialFailure,
     RecipientNotFound,
+    ServiceClient,
     ServiceEndpoint,
     ServiceError,
     ServiceRequest,
@@ -87,6 +88,46 @@ def test_one_endpoints_failure_does_not_keep_the_others_from_their_message() -> 
 
     assert len(service.requests) == 2
     assert failure.value.status == 500
+
+
+def knowing(service: RecordedService, down: ServiceEndpoint, timeout: float) -> ServiceClient:
+    client = ServiceClient([EAST, WEST], transport=service)
+    client.heed(lambda endpoint: endpoint == down, timeout)
+    return client
+
+
+def test_an_endpoint_that_is_known_to_be_down_is_tried_once_and_soon_given_up() -> None:
+    """A region that hangs would hold each sender for the timeout of a send, and its worker with it."""
+    service = RecordedService(by_host(east=BROKEN, west=DONE))
+
+    with pytest.raises(PartialFailure, match="1 of 2 calls failed: everyone at east"):
+        knowing(service, EAST, 2).hub("chat").all.send("news")
+
+    east, west = sorted(service.requests, key=lambda request: request.url)
+    assert not east.may_repeat
+    assert east.timeout <= 2
+    assert west.may_repeat
+    assert 2 < west.timeout <= 10
+
+
+def test_the_only_endpoint_of_a_hub_is_given_up_soon_too() -> None:
+    service = RecordedService()
+
+    knowing(service, EAST, 2).hub("chat", [EAST]).all.send("news")
+
+    assert [(request.may_repeat, request.timeout) for request in service.requests] == [(False, 2)]
+
+
+def test_many_calls_to_an_endpoint_that_is_down_take_no_longer_than_one() -> None:
+    """Each of them would wait in turn, when there are more than threads."""
+    service = RecordedService(by_host(east=DONE, west=DONE))
+
+    with pytest.raises(PartialFailure) as failure:
+        knowing(service, EAST, 0).hub("chat").users("ada", "bob").send("news")
+
+    assert set(failure.value.failures) == {"user 'ada' at east", "user 'bob' at east"}
+    assert "was not asked within 0 s" in str(failure.value.failures["user 'ada' at east"])
+    assert {request.url.partition(".")[0] for request in service.requests} == {"https://west"}
 
 
 def test_one_users_failure_does_not_keep_the_others_from_their_message() -> None:

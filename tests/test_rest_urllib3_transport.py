@@ -4,6 +4,7 @@ import logging
 import os
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,13 @@ def test_an_escaped_path_arrives_escaped() -> None:
 @pytest.mark.parametrize("method", ["POST", "PUT"])
 def test_what_the_service_refused_as_busy_is_repeated(method: str, status: int) -> None:
     assert status_of(method, http(status, Retry_After="0"), http(status), OK) == (200, 3)
+
+
+def test_what_may_not_be_repeated_is_tried_once() -> None:
+    with ScriptedServer([BUSY, OK]) as server:
+        response = Urllib3Transport()(replace(request_to(server), may_repeat=False))
+
+    assert (response.status, len(server.received)) == (503, 1)
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])

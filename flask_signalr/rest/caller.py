@@ -1,9 +1,10 @@
 """Where calls go: to every service endpoint of an app, several at a time; and what comes of their answers."""
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from flask_signalr.errors import InvalidName
+from flask_signalr.errors import InvalidName, ServiceError
 from flask_signalr.rest.calls import Call, HubAddress
 from flask_signalr.rest.endpoint_client import EndpointClient
 from flask_signalr.rest.exchange import ServiceResponse
@@ -26,7 +27,8 @@ class HubCaller:
         endpoints: The service endpoints.
         address: The hub.
         timeout: Seconds that a call may take, with its repetitions, at all endpoints together; several calls that are
-            made at once have this time together.
+            made at once have this time together. At an endpoint that is known to be down they have
+            `EndpointClient.limit` of it.
         tracing_id: The number that the service's logs know the messages by; ``None`` for none.
     """
 
@@ -110,11 +112,22 @@ class HubCaller:
 
     def _task(self, call: Call, endpoint: EndpointClient) -> Task[ServiceResponse | None]:
         path = f"/{self.address.path}{call.path}"
-        return Task(
-            endpoint.workers,
-            lambda timeout: self.answer(endpoint, call, timeout),
-            lambda is_begun: endpoint.late(call.method, path, self.timeout, is_begun),
-        )
+        limit = endpoint.limit()
+
+        def late(is_begun: bool) -> ServiceError:
+            return endpoint.late(call.method, path, self.timeout if limit is None else limit, is_begun)
+
+        if limit is None:
+            return Task(endpoint.workers, lambda timeout: self.answer(endpoint, call, timeout), late)
+        end = time.monotonic() + limit  # of all calls of one fan-out, and of those that wait for a free thread
+
+        def answer_in_time(timeout: float) -> ServiceResponse | None:
+            left = min(timeout, end - time.monotonic())
+            if left <= 0:
+                raise late(False)
+            return self.answer(endpoint, call, left)
+
+        return Task(endpoint.workers, answer_in_time, late)
 
 
 def _is_answer(outcome: Outcome) -> bool:

@@ -1,6 +1,6 @@
 """The REST API of one or several service endpoints, with or without Flask."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -83,6 +83,18 @@ class ServiceClient:
     def endpoints(self) -> tuple[EndpointClient, ...]:
         """The service endpoints, as calls see them."""
         return self._endpoints
+
+    def heed(self, is_down: Callable[[ServiceEndpoint], bool], timeout: float) -> None:
+        """Give calls no more than one try and these seconds at an endpoint that is known to be down.
+
+        They fail there sooner, and are made all the same: the endpoint's clients may still be connected.
+
+        Args:
+            is_down: Tells of one of the endpoints whether it is down; asked at each call.
+            timeout: Seconds.
+        """
+        for each in self._endpoints:
+            each.heed(is_down, timeout)
 
     def hub(self, name: str, endpoints: Iterable[ServiceEndpoint] | None = None) -> HubClients:
         """Return the clients of a hub; the service knows no upper and lower case in its name.

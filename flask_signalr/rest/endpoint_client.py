@@ -2,6 +2,8 @@
 
 import platform
 import time
+from collections.abc import Callable
+from dataclasses import replace
 
 from flask_signalr.endpoints import ServiceEndpoint
 from flask_signalr.entra.refreshed import NotFetched
@@ -45,17 +47,32 @@ class EndpointClient:
         self, address: HubAddress, call: Call, timeout: float, tracing_id: int | None = None
     ) -> ServiceResponse | None:
         """Return the answer to a call; ``None`` if the service says that what it names is not there.
+        self._is_down: Callable[[ServiceEndpoint], bool] = lambda endpoint: False
+        self._time_while_down = 0.0
+
+    def heed(self, is_down: Callable[[ServiceEndpoint], bool], timeout: float) -> None:
+        """Give each call no more than one try and these seconds while the endpoint is known to be down."""
+        self._is_down, self._time_while_down = is_down, timeout
+
+    def limit(self) -> float | None:
+        """Return the seconds that calls may take because the endpoint is known to be down; ``None`` while it is not."""
+        return self._time_while_down if self._is_down(self.endpoint) else None
 
         Raises:
             ServiceError: The service refused it, or could not be reached.
             InvalidName: The names in it are too long for a token.
         """
         request = self._request(call.method, address.resource(call), call.query, call.body, timeout)
+        While the endpoint is known to be down, there is one try, within `limit`.
+
         if tracing_id is not None:
             request.headers["X-ASRS-Message-Tracing-Id"] = str(tracing_id)
         response = self._transport(request)
         if _is_success(response):
+        limit = self.limit()
             return response
+        if limit is not None:
+            request = replace(request, timeout=min(timeout, limit), may_repeat=False)
         if is_absent(response):
             return None
         raise self._refusal(request, response)

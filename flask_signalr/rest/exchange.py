@@ -14,6 +14,7 @@ class ServiceRequest:
         headers: The headers; one of them is the service token.
         body: The body; ``None`` for none.
         timeout: Seconds that the exchange may take, with all its repetitions.
+        may_repeat: Whether a failure may be followed by another try.
     """
 
     method: str
@@ -21,6 +22,7 @@ class ServiceRequest:
     headers: dict[str, str] = field(repr=False)
     body: bytes | None = field(repr=False)
     timeout: float
+    may_repeat: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,7 +49,7 @@ class Urllib3Transport:
     ``NO_PROXY``, or what the system has of the kind. There is none for this machine itself.
 
     Args:
-        retries: How often a request is repeated at most.
+        retries: How often a request is repeated at most, if it may be repeated at all.
     """
 
     def __init__(self, retries: int = 3) -> None:
@@ -72,7 +72,7 @@ class Urllib3Transport:
                 request.url if road.wants_url else request.url[end:],
                 body=request.body,
                 headers=request.headers,
-                retries=_Retries.until(deadline, self._retries),
+                retries=_Retries.until(deadline, self._retries if request.may_repeat else 0),
                 timeout=_Deadline(deadline),
                 redirect=False,
                 assert_same_host=False,

@@ -1,13 +1,14 @@
 """What the hubs of one app need of the world: the service's REST API, the store, and who is connected."""
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from flask_signalr.app_endpoints import AppEndpoints
 from flask_signalr.config import Settings
 from flask_signalr.endpoint_monitor import Announce
 from flask_signalr.endpoints import ServiceEndpoint
-from flask_signalr.errors import MissingExtra
+from flask_signalr.errors import ConfigurationError, MissingExtra
 from flask_signalr.key_source import AccessKeys, KeySource
 from flask_signalr.negotiation import prefixed_hub
 from flask_signalr.presence import Presence, PresenceTimes
@@ -69,7 +70,9 @@ class AppServices:
                 raise MissingExtra(
                     "probing service endpoints (SIGNALR_HEALTH_INTERVAL=0 switches it off)", exc.extra
                 ) from exc
-            self.endpoints.watch([client.fault for client in probing.endpoints], settings.health, announcer)
+            key_fault = None if self.entra is None or self.entra.issued_tokens is not None else self.entra.keys.fault
+            probes = [partial(client.fault, key_fault=key_fault) for client in probing.endpoints]
+            self.endpoints.watch(probes, settings.health, announcer)
 
     @property
     def service(self) -> "ServiceClient":
@@ -120,13 +123,19 @@ class AppServices:
         return clients
 
     def clients_at(self, hub: str, endpoints: Iterable[ServiceEndpoint]) -> "HubClients":
-        """Return the clients of a declared hub that are at these endpoints.
+        """Return the clients of a declared hub that are at the endpoints that its router chose for messages.
 
         Raises:
             MissingExtra: The extra ``serverless`` is not installed.
-            ConfigurationError: None of them is one of the app's.
+            ConfigurationError: There are none, or not all of them are the app's.
         """
-        return self.clients(hub) if endpoints is self.endpoints.all else self.service.hub(hub, endpoints)
+        if endpoints is self.endpoints.all:
+            return self.clients(hub)
+        service = self.service
+        try:
+            return service.hub(hub, endpoints)
+        except ConfigurationError as exc:
+            raise ConfigurationError(f"message_endpoints of the endpoint_router: {exc}") from None
 
     def presence(self, hub: str) -> Presence:
         """Return who is connected to a declared hub."""
@@ -158,10 +167,14 @@ def _entra_access(settings: Settings, former: "EntraAccess | None") -> "EntraAcc
     if all(endpoint.key is not None for endpoint in settings.endpoints):
         return None
     from flask_signalr.entra.entra_access import EntraAccess
-    from flask_signalr.rest.client import urllib3_transport
 
-    facts = settings.endpoints, settings.entra, settings.application_name, settings.rest_timeout
+    facts = (
+        settings.endpoints,
+        settings.entra,
+        settings.application_name,
+        settings.rest_timeout,
+        settings.rest_retries,
+    )
     if former is not None and former.is_made_of(*facts):
         return former  # with the keys that it fetched
-    transport = urllib3_transport(settings.rest_retries, "an AuthType in the connection string", "entra")
-    return EntraAccess(*facts, transport)
+    return EntraAccess(*facts)

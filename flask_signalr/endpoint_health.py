@@ -11,6 +11,10 @@ _JITTER = 0.1
 _MOST_DOUBLINGS = 32
 
 
+class NoVerdict(Exception):
+    """A probe could not find out whether an endpoint takes clients: neither a failure nor a success of it."""
+
+
 @dataclass(frozen=True)
 class HealthSettings:
     """How service endpoints are probed.

@@ -1,21 +1,22 @@
 """The thread that probes the service endpoints of an app, so that no request has to."""
 
 import logging
-import random
-import time
 from collections.abc import Callable, Iterator, MutableMapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import inf
 from queue import Empty, SimpleQueue
 from threading import Lock, Thread
 
-from flask_signalr.endpoint_health import EndpointHealth, EndpointStatus, HealthSettings
+from flask_signalr.clocks import SYSTEM_CLOCKS, Clocks
+from flask_signalr.endpoint_health import EndpointHealth, EndpointStatus, HealthSettings, NoVerdict
 from flask_signalr.endpoints import EndpointGroup, ServiceEndpoint
 
 logger = logging.getLogger("flask_signalr.endpoints")
 
 Probe = Callable[[float], str | None]
-"""Probes an endpoint within these seconds; returns why it takes no clients, ``None`` if it does."""
+"""Probes an endpoint within these seconds; returns why it takes no clients, ``None`` if it does.
+
+It raises `NoVerdict` where it cannot find out: then what was known of the endpoint stays."""
 
 Announce = Callable[[EndpointStatus], object]
 """Tells others of an endpoint that went up or down; must not block."""
@@ -28,24 +29,6 @@ KnownHealth = MutableMapping[Address, EndpointHealth]
 def address_of(endpoint: ServiceEndpoint) -> Address:
     """Return what makes two descriptions of an endpoint share their health: where clients and calls go."""
     return endpoint.origin, endpoint.server_base_url
-
-
-@dataclass(frozen=True)
-class Clocks:
-    """Where the monitor has time and chance from.
-
-    Attributes:
-        steady: Returns seconds that pass evenly.
-        unix: Returns the time in Unix seconds.
-        luck: Returns a random number from 0 to 1.
-    """
-
-    steady: Callable[[], float] = time.monotonic
-    unix: Callable[[], float] = time.time
-    luck: Callable[[], float] = random.random
-
-
-SYSTEM_CLOCKS = Clocks()
 
 
 class EndpointMonitor:
@@ -134,7 +117,7 @@ class EndpointMonitor:
             self._record(number, f"no answer within {self._settings.timeout:g} s")
         for number in due:
             if number in self._deadlines:
-                self._record(number, "no answer yet to a probe that was given up")
+                self._record(number, self._known[address_of(self._endpoints[number])].reason)  # that it was given up
             else:
                 self._deadlines[number] = now + self._settings.patience
                 if not _start_thread("flask-signalr-probe", self._probe, number):
@@ -143,6 +126,8 @@ class EndpointMonitor:
     def _probe(self, number: int) -> None:
         try:
             report = number, self._probes[number](self._settings.timeout), True
+        except NoVerdict:
+            report = number, None, False
         except Exception:  # says nothing of the endpoint, and must not end the probing
             logger.exception("service endpoint %r cannot be probed", self._endpoints[number].name)
             report = number, None, False

@@ -16,7 +16,8 @@ from flask_signalr.claims import Claims
 from flask_signalr.claims_header import GUEST_MARK, claims_of_user, names_user
 from flask_signalr.config import Settings
 from flask_signalr.denial_log import log_denial
-from flask_signalr.endpoints import ServiceEndpoint
+from flask_signalr.endpoint_errors import NoServiceEndpoint, RouterRefused, SigningKeyUnavailable
+from flask_signalr.endpoints import EndpointGroup, ServiceEndpoint
 from flask_signalr.errors import AuthorizationDenied
 from flask_signalr.hub_methods import HubMethods
 from flask_signalr.hub_options import HubOptions
@@ -45,7 +46,7 @@ class MountedHub:
         methods: What it runs.
         services: What it needs of the app: the service, the store.
         token_check: Checks the token of upstream requests; ``None`` if none is demanded.
-        warned: The subjects that a warning was logged about: each is logged once.
+        warned: The subjects that a warning was logged about: each is logged once, whatever settings are read anew.
     """
 
     name: str
@@ -54,7 +55,7 @@ class MountedHub:
     methods: HubMethods = field(repr=False)
     services: AppServices = field(repr=False)
     token_check: UpstreamTokenCheck | None = field(default=None, repr=False)
-    warned: set[str] = field(default_factory=set, init=False, repr=False, compare=False)
+    warned: set[str] = field(default_factory=set, repr=False, compare=False)
 
     @cached_property
     def name_at_service(self) -> str:
@@ -171,23 +172,49 @@ class MountedHub:
                 and the source of the keys.
         """
         escaped = claims_of_user(user_id, claims, may_name_user=not principal.is_authenticated)
-        options, settings = self.options, self.settings
-        endpoint: object = options.endpoint_router.negotiate_endpoint(principal, self.services.endpoints.reachable())
+        reachable = self.services.endpoints.reachable()
+        endpoint = self._endpoint(principal, reachable)
+        try:
+            return self._access_at(endpoint, user_id, escaped, principal, lifetime)
+        except SigningKeyUnavailable:
+            other = self._other_endpoint(principal, reachable, endpoint)
+            if other is None:
+                raise
+        return self._access_at(other, user_id, escaped, principal, lifetime)
+
+    def _endpoint(self, principal: Principal, endpoints: EndpointGroup) -> ServiceEndpoint:
+        endpoint: object = self.options.endpoint_router.negotiate_endpoint(principal, endpoints)
         if not isinstance(endpoint, ServiceEndpoint):
             kind = type(endpoint).__name__
             raise TypeError(f"the endpoint_router of hub {self.name!r} returned a {kind}, not a ServiceEndpoint")
+        return endpoint
+
+    def _other_endpoint(
+        self, principal: Principal, endpoints: EndpointGroup, without: ServiceEndpoint
+    ) -> ServiceEndpoint | None:
+        """Return the router's choice among the other endpoints; ``None`` if it finds none of them good."""
+        others = EndpointGroup(one for one in endpoints if one != without)
+        try:
+            other = self._endpoint(principal, others)
+        except (NoServiceEndpoint, RouterRefused):
+            return None
+        return other if other in others else None
+
+    def _access_at(
+        self, endpoint: ServiceEndpoint, user_id: str | None, claims: Claims, principal: Principal, lifetime: int
+    ) -> ClientAccess:
+        options, settings, services = self.options, self.settings, self.services
         now = int(time.time())
         lifetime = token_lifetime(lifetime, principal.expires_at, now)
-        entra = self.services.entra
-        if endpoint.key is None and entra is not None and entra.issued_tokens is not None:
-            return entra.issued_tokens.client_access(endpoint, self.name, user_id, escaped, lifetime)
+        if endpoint.key is None and services.entra is not None and services.entra.issued_tokens is not None:
+            return services.entra.issued_tokens.client_access(endpoint, self.name, user_id, claims, lifetime)
         access = client_access(
             endpoint,
             prefixed_hub(self.name, settings.application_name),
-            token_claims(user_id, escaped, principal, options.token_options, len(self.services.endpoints.all)),
+            token_claims(user_id, claims, principal, options.token_options, len(services.endpoints.all)),
             lifetime=lifetime,
             now=now,
-            key=endpoint.key or self.services.keys.signing_key(endpoint),
+            key=endpoint.key or services.keys.signing_key(endpoint),
             algorithm=options.access_token_algorithm,
         )
         if len(access.token) > settings.access_token_warning_length:

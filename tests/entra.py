@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from flask_signalr import ServiceEndpoint, ServiceRequest, ServiceResponse
+from flask_signalr.clocks import Clocks
 
 ENDPOINT = ServiceEndpoint.parse("Endpoint=https://chat.service.example;AuthType=azure;")
 NOW = 1_700_000_000.0
@@ -21,6 +22,11 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
+
+    @property
+    def clocks(self) -> Clocks:
+        """Clocks that all show this time, and no chance."""
+        return Clocks(self, self, lambda: 0)
 
 
 @dataclass(frozen=True)

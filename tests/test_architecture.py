@@ -78,6 +78,7 @@ RINGS = {
     "stores": 1,
     "answer": 2,
     "app_endpoints": 1,
+    "clocks": 1,
     "endpoint_health": 1,
     "endpoint_monitor": 1,
     "endpoint_settings": 2,

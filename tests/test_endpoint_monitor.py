@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from flask_signalr.endpoint_health import EndpointHealth, EndpointStatus, HealthSettings
+from flask_signalr.endpoint_health import EndpointHealth, EndpointStatus, HealthSettings, NoVerdict
 from flask_signalr.endpoint_monitor import EndpointMonitor, KnownHealth, Probe, address_of
 from tests.live import LONGEST_WAIT
 from tests.recorded_service import EAST, WEST
@@ -121,7 +121,7 @@ def test_a_probe_that_never_ends_is_a_failure_and_gets_no_second_thread() -> Non
         came = watched.next_change()
 
     assert went[:2] == ("east", False)
-    assert went[2] in ("no answer within 0.1 s", "no answer yet to a probe that was given up")
+    assert went[2] == "no answer within 0.1 s", "that there is still none says less"
     assert hanging <= 2  # west may be probed just now
     assert came == ("east", True, "")
     assert len(calls) >= 2
@@ -143,6 +143,30 @@ def test_a_fault_of_our_own_takes_no_endpoint_out(caplog: pytest.LogCaptureFixtu
 
         assert monitor.reachable() == (EAST, WEST)
     assert "service endpoint 'east' cannot be probed" in caplog.text
+
+
+def test_a_probe_without_a_verdict_changes_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    """Neither takes it an endpoint out, nor ends it that one is: it could not find out."""
+    watched, again = Watched(), threading.Semaphore(0)
+
+    def undecided(timeout: float) -> None:
+        again.release()
+        raise NoVerdict
+
+    watched.known[address_of(EAST)] = down = EndpointHealth(since=1, next_probe_at=0, is_up=False, failures=2)
+    probes = [(EAST, undecided), (WEST, undecided)]
+    monitor = EndpointMonitor(probes, QUICK, watched.known, watched.told.put)
+    monitor.reachable()
+    for _ in range(6):
+        assert again.acquire(timeout=LONGEST_WAIT)
+    reachable = monitor.reachable()
+    monitor.stop()
+    until_no_thread("flask-signalr-endpoints")
+
+    assert reachable == (WEST,)
+    assert replace(watched.known[address_of(EAST)], next_probe_at=0) == down
+    assert watched.told.empty()
+    assert caplog.text.count("cannot be probed") == 0
 
 
 def test_whoever_is_told_cannot_end_the_probing(caplog: pytest.LogCaptureFixture) -> None:

@@ -23,7 +23,7 @@ def credential(clock: Clock) -> Credential:
 
 
 def tokens_of(credential: Credential) -> EntraTokens:
-    return EntraTokens(lambda: credential, credential.clock)
+    return EntraTokens(lambda: credential, credential.clock.clocks)
 
 
 def test_a_token_is_for_the_service_and_asked_for_once(credential: Credential) -> None:
@@ -102,7 +102,7 @@ def test_endpoints_of_one_identity_share_its_token(credential: Credential, clock
     )
 
     described = EntraIdentity([first, second, other, EAST])
-    own = EntraIdentity([first, second, other, EAST], credential, clock)
+    own = EntraIdentity([first, second, other, EAST], credential, clock.clocks)
 
     assert described.tokens(first) is described.tokens(second)
     assert described.tokens(first) is not described.tokens(other)
@@ -113,7 +113,7 @@ def test_endpoints_of_one_identity_share_its_token(credential: Credential, clock
 
 
 def client(service: RecordedService, credential: Credential, *endpoints: ServiceEndpoint) -> ServiceClient:
-    identity = EntraIdentity(endpoints or [ENDPOINT], credential, credential.clock)
+    identity = EntraIdentity(endpoints or [ENDPOINT], credential, credential.clock.clocks)
     return ServiceClient(endpoints or [ENDPOINT], transport=service, credential=identity)
 
 

@@ -13,6 +13,7 @@ import pytest
 import urllib3
 from azure.core.credentials import AccessToken
 
+from flask_signalr.clocks import Clocks
 from flask_signalr.emulator import Emulator, EmulatorSettings
 from flask_signalr.endpoint_errors import SigningKeyUnavailable
 from flask_signalr.endpoints import ServiceEndpoint
@@ -46,7 +47,8 @@ class Service:
         self.endpoint = ServiceEndpoint.parse(emulator.settings.entra_connection_string)
         self.requested: list[tuple[str, int]] = []
         self._carry = urllib3_transport(retries=0)
-        self.keys = SigningKeys(EntraIdentity([self.endpoint], credential, clock), self._recorded, clock)
+        clocks = Clocks(clock, clock)
+        self.keys = SigningKeys(EntraIdentity([self.endpoint], credential, clocks), self._recorded, clocks)
 
     def key_id(self) -> str | None:
         """Return the id of the key of this moment."""

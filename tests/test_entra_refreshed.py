@@ -9,18 +9,11 @@ from dataclasses import replace
 
 import pytest
 
-from flask_signalr.entra.refreshed import FetchFailed, Fresh, NotFetched, Pace, Refreshed
+from flask_signalr.clocks import Clocks
+from flask_signalr.entra.refreshed import FetchFailed, Fresh, NotFetched, NotTried, Pace, Refreshed
+from tests.entra import Clock
 
-NOW = 1_700_000_000.0
 LONG = 30.0  # seconds: that no test waits for
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = NOW
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class Source:
@@ -62,7 +55,7 @@ def source(clock: Clock) -> Iterator[Source]:
 
 
 def refreshed(source: Source, first_wait: float = LONG) -> Refreshed[str]:
-    return Refreshed("the value", source, Pace(5, 300, first_wait), source.clock)
+    return Refreshed("the value", source, Pace(5, 300, first_wait, first_wait), source.clock.clocks)
 
 
 def fails(error: BaseException) -> Callable[[], None]:
@@ -279,10 +272,137 @@ def test_a_long_cause_is_cut_and_stays_on_one_line(source: Source) -> None:
     value = refreshed(source)
     source.before = fails(ValueError("a\nb " + "x" * 5000))
 
-    with pytest.raises(NotFetched, match="ValueError: a b xxx") as raised:
+    with pytest.raises(NotFetched, match="^ValueError: a b xxx[^\\n]*$"):
         value.get()
 
-    assert len(str(raised.value)) == 500
+
+def test_the_remedy_at_the_end_of_a_long_cause_is_not_cut(source: Source) -> None:
+    """DefaultAzureCredential lists what each of its credentials says, and then where to read on."""
+    value = refreshed(source)
+    source.before = fails(ValueError("first " + "x" * 9000 + " To mitigate this issue, see the guide."))
+
+    with pytest.raises(
+        NotFetched, match=r"^ValueError: first x+ … x+ To mitigate this issue, see the guide\.$"
+    ) as raised:
+        value.get()
+
+    assert len(str(raised.value)) == 4000
+
+
+# Who waits.
+
+
+def paced(source: Source, first_wait: float, others_wait: float) -> Refreshed[str]:
+    return Refreshed("the value", source, Pace(5, 300, first_wait, others_wait), source.clock.clocks)
+
+
+def test_one_caller_waits_for_a_slow_fetch_and_the_others_keep_their_threads(source: Source) -> None:
+    """Each that waits holds a thread of the server, which then serves no route at all."""
+    value = paced(source, first_wait=LONG, others_wait=0.01)
+    source.may_go_on.clear()
+    with ThreadPoolExecutor(1) as threads:
+        first = threads.submit(value.get)
+        assert source.started.acquire(timeout=LONG)
+
+        with pytest.raises(NotFetched, match="the value is being fetched") as raised:
+            value.get()
+
+        assert not first.done()
+        assert raised.value.retry_after == 5
+        source.may_go_on.set()
+        assert first.result() == "value 1"
+
+
+def test_after_a_failure_only_the_caller_who_tries_again_waits(source: Source, clock: Clock) -> None:
+    value = paced(source, first_wait=LONG, others_wait=LONG)
+    source.before = fails(OSError("down"))
+    with pytest.raises(NotFetched):
+        value.get()
+    clock.now += 5
+    source.started.acquire()
+    source.may_go_on.clear()
+    with ThreadPoolExecutor(2) as threads:
+        first = threads.submit(value.get)
+        assert source.started.acquire(timeout=LONG)
+
+        other = threads.submit(value.get)
+
+        assert isinstance(other.exception(timeout=LONG / 2), NotFetched)
+        assert not first.done()
+        source.before = lambda: None
+        source.may_go_on.set()
+        assert first.result() == "value 2"
+
+
+def test_who_cannot_wait_starts_the_fetch_all_the_same(source: Source) -> None:
+    value = refreshed(source)
+    source.may_go_on.clear()
+
+    with pytest.raises(NotFetched) as raised:
+        value.get(wait=0)
+
+    assert not raised.value.is_refused
+    source.may_go_on.set()
+    join_fetches()
+    assert value.get(wait=0) == "value 1"
+
+
+@pytest.mark.parametrize(("error", "is_refused"), [(FetchFailed("no"), True), (NotTried("no token"), False)])
+def test_a_fetch_that_could_not_be_tried_is_no_refusal(error: Exception, is_refused: bool, source: Source) -> None:
+    value = refreshed(source)
+    source.before = fails(error)
+
+    with pytest.raises(NotFetched) as raised:
+        value.get()
+
+    assert raised.value.is_refused is is_refused
+
+
+# Time and chance.
+
+
+def test_a_clock_that_is_set_back_delays_no_fetch(source: Source, clock: Clock) -> None:
+    """Machines that wake up, or hear of the right time, set their clocks by hours."""
+    steady = Clock(0)
+    value = Refreshed("the value", source, Pace(), Clocks(steady, clock, lambda: 0))
+    source.before = fails(OSError())
+    with pytest.raises(NotFetched):
+        value.get()
+    clock.now -= 3600
+    steady.now += 5
+    source.before = lambda: None
+
+    assert value.get() == "value 2"
+
+
+def test_a_clock_that_is_set_back_makes_nobody_wait_longer(source: Source, clock: Clock) -> None:
+    steady = Clock(0)
+    value = Refreshed("the value", source, Pace(first_wait=0.01, others_wait=1), Clocks(steady, clock, lambda: 0))
+    source.may_go_on.clear()
+    with pytest.raises(NotFetched):
+        value.get()
+    clock.now -= 3600
+    steady.now += 1
+
+    with ThreadPoolExecutor(1) as threads:
+        late = threads.submit(value.get).exception(timeout=LONG)
+
+    assert isinstance(late, NotFetched)
+
+
+def test_the_workers_of_an_app_do_not_all_ask_at_once(source: Source, clock: Clock) -> None:
+    lucky = Refreshed("the value", source, Pace(), Clocks(clock, clock, lambda: 1))
+    lucky.get()
+    clock.now += 53
+    lucky.get()
+    join_fetches()
+    assert len(source.seen) == 1
+
+    clock.now += 1
+    lucky.get()
+    join_fetches()
+
+    assert len(source.seen) == 2
 
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")

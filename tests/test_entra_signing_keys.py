@@ -2,6 +2,7 @@
 
 import json
 import logging
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -10,12 +11,18 @@ import jwt
 import pytest
 
 from flask_signalr import ServiceEndpoint, ServiceResponse, ServiceUnreachable, SigningKeyUnavailable
+from flask_signalr.endpoint_health import NoVerdict
 from flask_signalr.entra.access_token import EntraIdentity
 from flask_signalr.entra.signing_keys import CHECK, DOUBT, EXPIRY, PAUSE, RENEWAL, SigningKeys
 from flask_signalr.rest.urllib3_transport import Urllib3Transport
 from tests.entra import ENDPOINT, TOKEN, Clock, Credential, KeyService, handing_out, join_fetches
 from tests.recorded_service import EAST
 from tests.scripted_server import ScriptedServer, http, silence
+
+UNKNOWN_KEY = ServiceResponse(
+    401,
+    {"www-authenticate": 'Bearer error="invalid_token", error_description="The signature key was not found"'},
+)
 
 
 @pytest.fixture
@@ -35,7 +42,7 @@ def service() -> KeyService:
 
 @pytest.fixture
 def keys(service: KeyService, credential: Credential) -> Iterator[SigningKeys]:
-    yield SigningKeys(EntraIdentity([ENDPOINT], credential, credential.clock), service, credential.clock)
+    yield SigningKeys(EntraIdentity([ENDPOINT], credential, credential.clock.clocks), service, credential.clock.clocks)
     join_fetches()
 
 
@@ -75,7 +82,7 @@ def test_a_key_is_asked_for_with_the_identitys_token(keys: SigningKeys, service:
 def test_the_server_endpoint_is_asked(more: str, url: str, service: KeyService, credential: Credential) -> None:
     """As the SDK's ``MicrosoftEntraAccessKeyTests`` have it."""
     endpoint = ServiceEndpoint.parse(f"Endpoint=https://a.example:8443;AuthType=azure;{more}")
-    keys = SigningKeys(EntraIdentity([endpoint], credential, credential.clock), service, credential.clock)
+    keys = SigningKeys(EntraIdentity([endpoint], credential, credential.clock.clocks), service, credential.clock.clocks)
 
     keys.signing_key(endpoint)
 
@@ -90,7 +97,7 @@ def test_an_access_key_is_taken_as_it_is(keys: SigningKeys, service: KeyService)
 def test_each_endpoint_has_its_own_key(service: KeyService, credential: Credential) -> None:
     endpoints = [ServiceEndpoint.parse(f"Endpoint=https://{name}.example;AuthType=azure") for name in "ab"]
     service.exchange = numbered(service)
-    keys = SigningKeys(EntraIdentity(endpoints, credential, credential.clock), service, credential.clock)
+    keys = SigningKeys(EntraIdentity(endpoints, credential, credential.clock.clocks), service, credential.clock.clocks)
 
     found = [keys.signing_key(endpoint).key_id for endpoint in endpoints + endpoints]
 
@@ -99,7 +106,7 @@ def test_each_endpoint_has_its_own_key(service: KeyService, credential: Credenti
 
 
 def test_many_first_callers_share_one_request(service: KeyService, credential: Credential) -> None:
-    keys = SigningKeys(EntraIdentity([ENDPOINT], credential, credential.clock), service, credential.clock)
+    keys = SigningKeys(EntraIdentity([ENDPOINT], credential, credential.clock.clocks), service, credential.clock.clocks)
 
     with ThreadPoolExecutor(32) as threads:
         found = set(threads.map(lambda _: keys.signing_key(ENDPOINT).key_id, range(200)))
@@ -203,13 +210,33 @@ def test_a_dropped_key_signs_nothing_while_there_is_no_other(
 ) -> None:
     """The service would refuse the client, who learns it here already, and when to come again."""
     key_id(keys)
-    service.check = lambda: ServiceResponse(401, {})
+    service.check = lambda: UNKNOWN_KEY
     service.exchange = lambda: ServiceResponse(500, {})
     clock.now += CHECK
     key_id(keys)
 
     with pytest.raises(SigningKeyUnavailable):
         key_id(keys)
+
+
+@pytest.mark.parametrize("challenge", ["", 'Bearer error="invalid_token", error_description="The token expired"'])
+def test_a_401_that_does_not_speak_of_the_key_leaves_it_in_use_until_another_comes(
+    challenge: str, keys: SigningKeys, service: KeyService, clock: Clock
+) -> None:
+    """A gateway or a wrong clock may have said it, while clients connect with the key."""
+    key_id(keys)
+    service.check = lambda: ServiceResponse(401, {"www-authenticate": challenge})
+    service.exchange = lambda: ServiceResponse(503, {})
+    clock.now += CHECK
+    key_id(keys)
+    assert service.exchanges == 2
+
+    assert key_id(keys) == "key-1"
+
+    service.exchange = numbered(service)
+    clock.now += PAUSE
+    key_id(keys)
+    assert key_id(keys) == "key-3"
 
 
 @pytest.mark.parametrize("status", [200, 403, 404, 429, 500, 503])
@@ -332,6 +359,73 @@ def test_a_key_shows_in_no_text(keys: SigningKeys, service: KeyService, caplog: 
     assert "very-secret" not in f"{found!r} {keys!r} {vars(keys)} {caplog.text}"
 
 
+# As probes ask.
+
+
+def fault(keys: SigningKeys) -> str | None:
+    """Return what a probe finds, and wait for what it set off."""
+    try:
+        return keys.fault(ENDPOINT)
+    finally:
+        join_fetches()
+
+
+def test_a_probe_waits_for_no_key_and_has_it_fetched(keys: SigningKeys, service: KeyService) -> None:
+    may_answer = threading.Event()
+
+    def slow() -> ServiceResponse:
+        assert may_answer.wait(30)
+        return handing_out("key-1")
+
+    service.exchange = slow
+
+    for _ in range(2):
+        with pytest.raises(NoVerdict):
+            keys.fault(ENDPOINT)
+
+    may_answer.set()
+    join_fetches()
+    assert keys.fault(ENDPOINT) is None
+    assert service.exchanges == 1
+
+
+def test_a_probe_finds_the_missing_role_and_that_it_was_given(
+    keys: SigningKeys, service: KeyService, clock: Clock
+) -> None:
+    """An endpoint that is down is asked by nobody else: without the probe it would stay so."""
+    service.exchange = lambda: ServiceResponse(403, {})
+    with pytest.raises(SigningKeyUnavailable):
+        key_id(keys)
+    clock.now += 5
+
+    found = [fault(keys), fault(keys)]
+
+    assert found[0] == found[1]
+    assert "assign it the role 'SignalR Service Owner'" in (found[0] or "")
+    service.exchange = lambda: handing_out("key-1")
+    clock.now += 5
+    fault(keys)
+    assert fault(keys) is None
+
+
+def test_a_key_that_cannot_be_asked_for_says_nothing_of_the_endpoint(keys: SigningKeys, credential: Credential) -> None:
+    """Microsoft Entra ID is down then, and all endpoints would be, with keys that are still good."""
+    credential.fault = OSError("down")
+    for _ in range(3):
+        with pytest.raises(NoVerdict):
+            fault(keys)
+
+
+def test_a_key_that_cannot_be_renewed_is_no_fault_while_it_is_good(
+    keys: SigningKeys, service: KeyService, clock: Clock
+) -> None:
+    key_id(keys)
+    service.exchange = lambda: ServiceResponse(403, {})
+    clock.now += RENEWAL
+
+    assert [fault(keys), fault(keys)] == [None, None]
+
+
 # Over sockets.
 
 
@@ -344,7 +438,7 @@ def test_a_service_on_the_wire_hands_out_its_key(credential: Credential) -> None
     with ScriptedServer([http(503, Retry_After="0"), http(200, body)]) as server:
         endpoint = endpoint_of(server)
         keys = SigningKeys(
-            EntraIdentity([endpoint], credential, credential.clock), Urllib3Transport(1), credential.clock
+            EntraIdentity([endpoint], credential, credential.clock.clocks), Urllib3Transport(1), credential.clock.clocks
         )
 
         found = keys.signing_key(endpoint)
@@ -362,9 +456,9 @@ def test_a_service_that_is_silent_ends_the_wait_of_its_caller(
         endpoint = endpoint_of(server)
         carry = Urllib3Transport(0)
         keys = SigningKeys(
-            EntraIdentity([endpoint], credential, credential.clock),
+            EntraIdentity([endpoint], credential, credential.clock.clocks),
             lambda request: carry(replace(request, timeout=0.2)),
-            credential.clock,
+            credential.clock.clocks,
         )
 
         with pytest.raises(SigningKeyUnavailable):

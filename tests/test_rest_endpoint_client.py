@@ -7,6 +7,7 @@ import jwt
 import pytest
 
 from flask_signalr import ServiceRequest, ServiceResponse, ServiceUnreachable
+from flask_signalr.endpoint_health import NoVerdict
 from flask_signalr.entra.refreshed import NotFetched
 from flask_signalr.rest.endpoint_client import EndpointClient
 from flask_signalr.rest.token_cache import TokenCache
@@ -83,22 +84,47 @@ def test_health_is_asked_without_a_token_and_the_key_is_tried_where_nobody_is_me
     assert 0 < nobody.timeout <= health.timeout == 2
 
 
-def test_an_identity_provider_that_is_down_takes_no_endpoint_out() -> None:
+class Tokens:
+    """Tokens of Microsoft Entra ID, at hand."""
+
+    def token(self, audience: str, wait: float | None = None) -> str:
+        return TOKEN
+
+
+def test_a_probe_waits_for_no_token_and_judges_nobody_without_one() -> None:
+    """A slow identity provider would take down all endpoints at once, whose keys are still good."""
+    waits = []
+
     class NoTokens:
-        def token(self, audience: str) -> str:
+        def token(self, audience: str, wait: float | None = None) -> str:
+            waits.append(wait)
             raise NotFetched("the identity provider is down", 5)
 
-    assert EndpointClient(EAST, answers(DONE, REFUSED), NoTokens()).fault(2) is None
+    with pytest.raises(NoVerdict):
+        EndpointClient(EAST, answers(DONE, REFUSED), NoTokens()).fault(2)
+
+    assert waits == [0]
+
+
+def without_key(status: int) -> EndpointClient:
+    return EndpointClient(WITHOUT_KEY, answers(DONE, ServiceResponse(status, {})), Tokens())
 
 
 @pytest.mark.parametrize(("status", "is_up"), [(403, True), (401, False)])
 def test_an_identity_without_the_role_for_calls_takes_no_endpoint_out(status: int, is_up: bool) -> None:
     """The role SignalR App Server signs for clients and makes no calls; the token of another tenant does neither."""
+    found = without_key(status).fault(2, lambda endpoint: None)
 
-    class Tokens:
-        def token(self, audience: str) -> str:
-            return TOKEN
+    assert (found is None) is is_up
 
-    client = EndpointClient(WITHOUT_KEY, answers(DONE, ServiceResponse(status, {})), Tokens())
 
-    assert (client.fault(2) is None) is is_up
+@pytest.mark.parametrize("status", [200, 403, 404, 429])
+def test_an_endpoint_that_gives_no_key_takes_no_clients(status: int) -> None:
+    assert without_key(status).fault(2, lambda endpoint: f"no key of {endpoint.url}") == f"no key of {WITHOUT_KEY.url}"
+
+
+def test_where_the_service_makes_the_tokens_the_role_for_calls_is_needed() -> None:
+    found = without_key(403).fault(2)
+
+    assert found is not None
+    assert "assign it the role 'SignalR Service Owner'" in found

@@ -1,10 +1,10 @@
 """The tokens of Microsoft Entra ID that REST calls and the key exchange bring."""
 
 import re
-import time
 from collections.abc import Callable, Iterable
 from functools import partial
 
+from flask_signalr.clocks import SYSTEM_CLOCKS, Clocks
 from flask_signalr.connection_string import EntraCredential
 from flask_signalr.endpoints import ServiceEndpoint
 from flask_signalr.entra.credentials import SCOPE, TokenCredential, check_credential, make_credential
@@ -29,32 +29,36 @@ class EntraTokens:
 
     Args:
         make: Makes the credential; each process has its own.
-        clock: Returns the time in Unix seconds.
+        clocks: Where time and chance come from.
 
     Raises:
         MissingExtra: azure-identity is not installed.
         ConfigurationError: The credential cannot be made.
     """
 
-    def __init__(self, make: Callable[[], TokenCredential], clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, make: Callable[[], TokenCredential], clocks: Clocks = SYSTEM_CLOCKS) -> None:
         self._credential = PerProcess(make)
         self._credential()  # what is wrong with it is told now, and not at the first use
-        self._clock = clock
+        self._clocks = clocks
         self._token: Refreshed[str] = Refreshed(
-            "the Microsoft Entra token", self._fetched, Pace(meanwhile=PAUSE), clock=clock
+            "the Microsoft Entra token", self._fetched, Pace(meanwhile=PAUSE), clocks
         )
 
-    def token(self, audience: str = "") -> str:
+    def token(self, audience: str = "", wait: float | None = None) -> str:
         """Return the token; it is the same for every audience.
+
+        Args:
+            audience: What it shall open.
+            wait: As `Refreshed.get` takes it.
 
         Raises:
             NotFetched: None is to be had at the moment.
         """
-        return self._token.get()
+        return self._token.get(wait)
 
     def _fetched(self, known: str | None) -> Fresh[str]:
         answer = self._credential().get_token(SCOPE)
-        now = self._clock()
+        now = self._clocks.unix()
         token: object = answer.token  # which an app's own class may break its word about
         if not isinstance(token, str) or not _TOKEN.fullmatch(token):
             raise FetchFailed("the credential's get_token returned something that is no token")
@@ -70,7 +74,7 @@ class EntraIdentity:
     Args:
         endpoints: The service endpoints; those with an access key need nothing of this.
         credential: The app's own, in the place of what the connection strings describe; ``None`` for these.
-        clock: Returns the time in Unix seconds.
+        clocks: Where time and chance come from.
 
     Raises:
         MissingExtra: azure-identity is not installed.
@@ -81,7 +85,7 @@ class EntraIdentity:
         self,
         endpoints: Iterable[ServiceEndpoint],
         credential: object | None = None,
-        clock: Callable[[], float] = time.time,
+        clocks: Clocks = SYSTEM_CLOCKS,
     ) -> None:
         endpoints = tuple(endpoints)
         for endpoint in endpoints:
@@ -89,10 +93,10 @@ class EntraIdentity:
         described = {each.credential for each in endpoints if each.credential is not None}
         self._tokens: dict[EntraCredential | None, EntraTokens]
         if credential is None:
-            self._tokens = {each: EntraTokens(partial(make_credential, each), clock) for each in described}
+            self._tokens = {each: EntraTokens(partial(make_credential, each), clocks) for each in described}
         else:
             own = check_credential(credential)
-            self._tokens = dict.fromkeys(described, EntraTokens(lambda: own, clock))
+            self._tokens = dict.fromkeys(described, EntraTokens(lambda: own, clocks))
 
     def tokens(self, endpoint: ServiceEndpoint) -> EntraTokens:
         """Return the tokens for an endpoint without an access key."""

@@ -7,6 +7,7 @@ from flask_signalr.entra.access_token import EntraIdentity
 from flask_signalr.entra.entra_settings import EntraSettings
 from flask_signalr.entra.issued_tokens import IssuedTokens
 from flask_signalr.entra.signing_keys import SigningKeys
+from flask_signalr.rest.client import urllib3_transport
 from flask_signalr.rest.exchange import ServiceRequest, ServiceResponse, Transport
 
 
@@ -18,7 +19,7 @@ class EntraAccess:
         settings: What the configuration says of Microsoft Entra ID.
         application_name: The prefix that keeps the hubs of several apps at one service apart.
         timeout: Seconds that a request for a client's token may take.
-        transport: Carries the requests, until `use_transport` names another.
+        retries: How often a request is repeated at most, until `use_transport` names another road for it.
 
     Attributes:
         identity: Who the app is.
@@ -26,7 +27,7 @@ class EntraAccess:
         issued_tokens: The service, if it makes these tokens; ``None`` if the app does.
 
     Raises:
-        MissingExtra: azure-identity is not installed.
+        MissingExtra: azure-identity or urllib3 is not installed.
         ConfigurationError: A credential cannot be used.
     """
 
@@ -36,11 +37,11 @@ class EntraAccess:
         settings: EntraSettings,
         application_name: str,
         timeout: float,
-        transport: Transport,
+        retries: int,
     ) -> None:
         endpoints = tuple(endpoints)
-        self._made_of = _facts(endpoints, settings, application_name, timeout)
-        self._transport = transport
+        self._made_of = _facts(endpoints, settings, application_name, timeout, retries)
+        self._transport = urllib3_transport(retries, "an AuthType in the connection string", "entra")
         self.identity = EntraIdentity(endpoints, settings.credential)
         self.keys = SigningKeys(self.identity, self._carry)
         self.issued_tokens: IssuedTokens | None = None
@@ -52,10 +53,15 @@ class EntraAccess:
         self._transport = transport
 
     def is_made_of(
-        self, endpoints: Iterable[ServiceEndpoint], settings: EntraSettings, application_name: str, timeout: float
+        self,
+        endpoints: Iterable[ServiceEndpoint],
+        settings: EntraSettings,
+        application_name: str,
+        timeout: float,
+        retries: int,
     ) -> bool:
         """Return whether another one of these would be the same, and have to fetch everything anew."""
-        return self._made_of == _facts(endpoints, settings, application_name, timeout)
+        return self._made_of == _facts(endpoints, settings, application_name, timeout, retries)
 
     def _carry(self, request: ServiceRequest) -> ServiceResponse:
         return self._transport(request)

@@ -1,18 +1,18 @@
 """Keys that the service hands out to who has a role for it: client tokens are signed with them, here."""
 
-import time
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
 
 import msgspec
 
+from flask_signalr.clocks import SYSTEM_CLOCKS, Clocks
 from flask_signalr.endpoint_errors import SigningKeyUnavailable
+from flask_signalr.endpoint_health import NoVerdict
 from flask_signalr.endpoints import ServiceEndpoint
 from flask_signalr.entra.access_token import EntraIdentity
-from flask_signalr.entra.refreshed import FetchFailed, Fresh, NotFetched, Pace, Refreshed
+from flask_signalr.entra.refreshed import FIRST_WAIT, FetchFailed, Fresh, NotFetched, NotTried, Pace, Refreshed
 from flask_signalr.errors import ServiceError
-from flask_signalr.rest.exchange import ServiceRequest, Transport
+from flask_signalr.rest.exchange import ServiceRequest, ServiceResponse, Transport
 from flask_signalr.rest.refusals import refusal
 from flask_signalr.tokens import SigningKey, sign_access_token
 
@@ -39,6 +39,9 @@ TIMEOUT = 10
 
 CHECKED_HUB = "flask_signalr"
 """The hub that a check opens a connection of, which nobody takes up; only the answer's status matters."""
+
+_KEY_NOT_FOUND = "signature key was not found"
+"""What a 401 says where the key's id is unknown; others speak of the clock or of a gateway, and may pass."""
 
 UNAVAILABLE = "the service gave no key to sign with, please try again later"
 """What the caller gets to read; cause and remedy are in the log."""
@@ -77,13 +80,13 @@ class SigningKeys:
     Args:
         identity: Who asks.
         transport: Carries the requests.
-        clock: Returns the time in Unix seconds.
+        clocks: Where time and chance come from.
     """
 
-    def __init__(self, identity: EntraIdentity, transport: Transport, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, identity: EntraIdentity, transport: Transport, clocks: Clocks = SYSTEM_CLOCKS) -> None:
         self._identity = identity
         self._transport = transport
-        self._clock = clock
+        self._clocks = clocks
         self._keys: dict[str, Refreshed[_HandedOut]] = {}  # by URL: an endpoint takes longer to find
 
     def signing_key(self, endpoint: ServiceEndpoint) -> SigningKey:
@@ -94,26 +97,43 @@ class SigningKeys:
         """
         if endpoint.key is not None:
             return endpoint.key
-        keys = self._keys.get(endpoint.url)
-        if keys is None:
-            keys = self._keys.setdefault(endpoint.url, self._refreshed(endpoint))
         try:
-            return keys.get().key
+            return self._of(endpoint).get().key
         except NotFetched as exc:
             raise SigningKeyUnavailable(UNAVAILABLE, exc.retry_after) from exc
 
-    def _refreshed(self, endpoint: ServiceEndpoint) -> Refreshed[_HandedOut]:
-        name = f"the signing key of {endpoint.name or endpoint.url}"
-        return Refreshed(name, partial(self._renewed, endpoint), Pace(meanwhile=PAUSE), self._clock)
+    def fault(self, endpoint: ServiceEndpoint) -> str | None:
+        """Return why an endpoint gives no key to sign with; ``None`` if there is one. Waits for nothing.
+
+        Raises:
+            NoVerdict: It was not asked yet, or there is no token to ask it with.
+        """
+        try:
+            self._of(endpoint).get(wait=0)
+        except NotFetched as exc:
+            if exc.is_refused:
+                return f"it gives no key to sign clients' tokens with: {exc}"
+            raise NoVerdict from exc
+        return None
+
+    def _of(self, endpoint: ServiceEndpoint) -> Refreshed[_HandedOut]:
+        keys = self._keys.get(endpoint.url)
+        if keys is None:
+            name = f"the signing key of {endpoint.name or endpoint.url}"
+            keys = Refreshed(name, partial(self._renewed, endpoint), Pace(meanwhile=PAUSE), self._clocks)
+            keys = self._keys.setdefault(endpoint.url, keys)
+        return keys
 
     def _renewed(self, endpoint: ServiceEndpoint, known: _HandedOut | None) -> Fresh[_HandedOut]:
         """Return the key that is used from now on; the present one, if it is young and the service knows it."""
-        now = self._clock()
+        now = self._clocks.unix()
         if known is not None and now < known.fetched_at + RENEWAL:
-            if not known.is_checked or self._is_accepted(endpoint, known.key):
+            refused = self._refusal(endpoint, known.key) if known.is_checked else None
+            if refused is None:
                 return self._timed(known)
-            self._keys[endpoint.url].drop(known)
-            fetched = self._fetched(endpoint)
+            if _KEY_NOT_FOUND in refused.headers.get("www-authenticate", "").lower():
+                self._keys[endpoint.url].drop(known)
+            fetched = self._fetched(endpoint)  # where there is none, a key stays that may be good all the same
             if fetched.access_key == known.access_key:  # then the check is wrong: the service stands by its key
                 fetched = replace(fetched, is_checked=False)
             return self._timed(fetched)
@@ -122,7 +142,7 @@ class SigningKeys:
     def _timed(self, handed_out: _HandedOut) -> Fresh[_HandedOut]:
         renew_at = handed_out.fetched_at + RENEWAL
         if handed_out.is_checked:
-            renew_at = min(renew_at, self._clock() + CHECK)
+            renew_at = min(renew_at, self._clocks.unix() + CHECK)
         fetched_at = handed_out.fetched_at
         return Fresh(handed_out, renew_at, fetched_at + EXPIRY, fetched_at + DOUBT)
 
@@ -135,9 +155,9 @@ class SigningKeys:
         Source: Azure/azure-signalr:src/Microsoft.Azure.SignalR.Common/Auth/MicrosoftEntraAccessKey.cs.
         """
         try:
-            token = self._identity.tokens(endpoint).token()
+            token = self._identity.tokens(endpoint).token(wait=FIRST_WAIT)  # here no request waits
         except NotFetched as exc:
-            raise FetchFailed(f"Microsoft Entra ID gave no token to ask for it with: {exc}") from exc
+            raise NotTried(f"Microsoft Entra ID gave no token to ask for it with: {exc}") from exc
         url = f"{endpoint.server_base_url}api/v1/auth/accessKey"
         request = ServiceRequest("GET", url, {"Authorization": f"Bearer {token}"}, None, TIMEOUT)
         try:
@@ -152,21 +172,20 @@ class SigningKeys:
             raise FetchFailed("the service's answer is no JSON object of texts") from exc
         if not answer.key_id or not answer.access_key:
             raise FetchFailed(f"Missing required <{'AccessKey' if answer.key_id else 'KeyId'}> field.")
-        return _HandedOut(SigningKey(answer.access_key, answer.key_id), answer.access_key, self._clock())
+        return _HandedOut(SigningKey(answer.access_key, answer.key_id), answer.access_key, self._clocks.unix())
 
-    def _is_accepted(self, endpoint: ServiceEndpoint, key: SigningKey) -> bool:
-        """Return whether a token of this key opens the service; ``False`` only if the service says so.
+    def _refusal(self, endpoint: ServiceEndpoint, key: SigningKey) -> ServiceResponse | None:
+        """Return the service's answer if it refuses a token of this key; ``None`` if nothing speaks against it.
 
         Asks as a client does, so that what is true for clients is found out.
         """
         path = f"client/?hub={CHECKED_HUB}"
-        now = int(self._clock())
+        now = int(self._clocks.unix())
         token = sign_access_token(key, endpoint.audience_base_url + path, (), lifetime=TIMEOUT * 6, now=now)
         url = f"{endpoint.server_base_url}client/negotiate?hub={CHECKED_HUB}&negotiateVersion=1"
+        request = ServiceRequest("POST", url, {"Authorization": f"Bearer {token}"}, None, TIMEOUT)
         try:
-            status = self._transport(
-                ServiceRequest("POST", url, {"Authorization": f"Bearer {token}"}, None, TIMEOUT)
-            ).status
+            response = self._transport(request)
         except ServiceError:
-            return True  # nobody said anything of the key
-        return status != 401
+            return None  # nobody said anything of the key
+        return response if response.status == 401 else None

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
+from flask_signalr.endpoint_health import NoVerdict
 from flask_signalr.endpoints import ServiceEndpoint
 from flask_signalr.entra.refreshed import NotFetched
 from flask_signalr.errors import ServiceError
@@ -20,6 +21,10 @@ _NOBODY = f"api/hubs/health/connections/nobody?api-version={API_VERSION}"
 _USER_AGENT = f"flask_signalr (Python/{platform.python_version()})"
 _REFUSED_TOKEN = (401, 403)
 _NOT_ABOUT_HEALTH = (404, 429)
+_NOT_ABOUT_KEYS = (200, 403, *_NOT_ABOUT_HEALTH)
+
+KeyFault = Callable[[ServiceEndpoint], str | None]
+"""Tells why an endpoint has no key to sign with, ``None`` if it has; raises `NoVerdict` where nobody knows."""
 
 
 class EndpointClient:
@@ -42,11 +47,6 @@ class EndpointClient:
         self.workers = new_workers()
         self._transport = transport
         self._tokens = tokens
-
-    def answer(
-        self, address: HubAddress, call: Call, timeout: float, tracing_id: int | None = None
-    ) -> ServiceResponse | None:
-        """Return the answer to a call; ``None`` if the service says that what it names is not there.
         self._is_down: Callable[[ServiceEndpoint], bool] = lambda endpoint: False
         self._time_while_down = 0.0
 
@@ -58,21 +58,26 @@ class EndpointClient:
         """Return the seconds that calls may take because the endpoint is known to be down; ``None`` while it is not."""
         return self._time_while_down if self._is_down(self.endpoint) else None
 
+    def answer(
+        self, address: HubAddress, call: Call, timeout: float, tracing_id: int | None = None
+    ) -> ServiceResponse | None:
+        """Return the answer to a call; ``None`` if the service says that what it names is not there.
+
+        While the endpoint is known to be down, there is one try, within `limit`.
+
         Raises:
             ServiceError: The service refused it, or could not be reached.
             InvalidName: The names in it are too long for a token.
         """
+        limit = self.limit()
         request = self._request(call.method, address.resource(call), call.query, call.body, timeout)
-        While the endpoint is known to be down, there is one try, within `limit`.
-
+        if limit is not None:
+            request = replace(request, timeout=min(timeout, limit), may_repeat=False)
         if tracing_id is not None:
             request.headers["X-ASRS-Message-Tracing-Id"] = str(tracing_id)
         response = self._transport(request)
         if _is_success(response):
-        limit = self.limit()
             return response
-        if limit is not None:
-            request = replace(request, timeout=min(timeout, limit), may_repeat=False)
         if is_absent(response):
             return None
         raise self._refusal(request, response)
@@ -93,14 +98,19 @@ class EndpointClient:
             raise self._refusal(request, response)
         return True
 
-    def fault(self, timeout: float) -> str | None:
+    def fault(self, timeout: float, key_fault: KeyFault | None = None) -> str | None:
         """Return why the endpoint takes no clients that this app sends; ``None`` if nothing speaks against it.
 
         It is asked for its health without a token, as the SDK does, and then with one for a connection that nobody has:
-        a wrong key is refused there, as the clients' tokens would be.
+        a wrong key is refused there, as the clients' tokens would be. It waits for no token of Microsoft Entra ID.
 
         Args:
             timeout: Seconds that both questions together may take.
+            key_fault: Tells why an endpoint without an access key has none to sign with; ``None`` where clients' tokens
+                are calls like others.
+
+        Raises:
+            NoVerdict: There is no token to find out with.
 
         Source: Azure/azure-signalr:src/Microsoft.Azure.SignalR.Management/RestHealthCheckService.cs.
         """
@@ -110,14 +120,14 @@ class EndpointClient:
         try:
             response = self._transport(request)
             if _is_success(response) or response.status in _REFUSED_TOKEN:  # some emulators want one here too
-                request = self._request("HEAD", _NOBODY, "", None, max(end - time.monotonic(), 0.001))
+                request = self._request("HEAD", _NOBODY, "", None, max(end - time.monotonic(), 0.001), wait=0)
                 response = self._transport(request)
+                if self.endpoint.key is None and key_fault is not None and response.status in _NOT_ABOUT_KEYS:
+                    return key_fault(self.endpoint)  # a role that may sign for clients need not allow calls
                 if response.status in _NOT_ABOUT_HEALTH:
                     return None
-                if response.status == 403 and self.endpoint.key is None:
-                    return None  # a role that may sign for clients need not allow calls
-        except EntraTokenUnavailable:
-            return None  # which says nothing of the endpoint
+        except EntraTokenUnavailable as exc:
+            raise NoVerdict from exc
         except ServiceError as exc:
             return str(exc)
         return None if _is_success(response) else str(self._refusal(request, response))
@@ -134,13 +144,15 @@ class EndpointClient:
         error.may_have_arrived = is_begun
         return error
 
-    def _request(self, method: str, resource: str, query: str, body: bytes | None, timeout: float) -> ServiceRequest:
+    def _request(
+        self, method: str, resource: str, query: str, body: bytes | None, timeout: float, *, wait: float | None = None
+    ) -> ServiceRequest:
         """Return the request for a resource, with a token that opens just this resource.
 
         As the SDK does, the token names the host without its port, and of the query what all calls have.
         """
         try:
-            token = self._tokens.token(self.endpoint.audience_base_url + resource)
+            token = self._tokens.token(self.endpoint.audience_base_url + resource, wait)
         except NotFetched as exc:
             raise EntraTokenUnavailable(
                 f"Microsoft Entra ID gave no token for {self.name}, and nothing was sent there: {exc}",

@@ -11,7 +11,7 @@ class PerProcess(Generic[T]):
     """A value that each process makes for itself when it first needs it.
 
     A child of ``os.fork`` shares its parent's sockets, has none of its threads, and finds its locks as they were in
-    that moment. Two threads that come first at once may make one value too many, which nobody keeps.
+    that moment. So there is no lock here: threads that come first at once may each make a value, but all get the same.
 
     Args:
         make: Makes the value.
@@ -19,12 +19,13 @@ class PerProcess(Generic[T]):
 
     def __init__(self, make: Callable[[], T]) -> None:
         self._make = make
-        self._made: tuple[int, T] | None = None
+        self._made: dict[int, T] = {}
 
     def __call__(self) -> T:
         """Return this process's own."""
         process = os.getpid()
-        made = self._made
-        if made is None or made[0] != process:
-            made = self._made = (process, self._make())
-        return made[1]
+        if process not in self._made:
+            self._made.setdefault(process, self._make())
+            for other in [each for each in self._made.copy() if each != process]:
+                self._made.pop(other, None)
+        return self._made[process]

@@ -24,8 +24,12 @@ KEPT = 1024
 class TokenSource(Protocol):
     """Has a token for each call of one service endpoint."""
 
-    def token(self, audience: str) -> str:
+    def token(self, audience: str, wait: float | None = None) -> str:
         """Return a token that opens an audience.
+
+        Args:
+            audience: What it shall open.
+            wait: Seconds that the caller waits for a token that others make; ``None`` as long as they find good.
 
         Raises:
             InvalidName: The audience is too long for a token, because of the names in it.
@@ -58,8 +62,8 @@ class TokenCache:
         self._clock = clock
         self._kept: PerProcess[tuple[Lock, OrderedDict[str, tuple[float, str]]]] = PerProcess(_nothing_kept)
 
-    def token(self, audience: str) -> str:
-        """Return a token that opens an audience.
+    def token(self, audience: str, wait: float | None = None) -> str:
+        """Return a token that opens an audience; it is made here, and there is nothing to wait for.
 
         Raises:
             InvalidName: The audience is too long for a token, because of the names in it.

@@ -18,11 +18,15 @@ from flask_signalr import (
     ServiceResponse,
     ServiceUnreachable,
 )
-from flask_signalr.rest.fan_out import CALLS_PER_ENDPOINT, Task, fan_out, new_workers
+from flask_signalr.rest.fan_out import Task, fan_out, new_workers
 from flask_signalr.rest.per_process import PerProcess
+from flask_signalr.rest.worker_threads import CALLS_PER_ENDPOINT, WorkerThreads
 from tests.apps import ACCESS_KEY
 from tests.recorded_service import ABSENT, DONE, EAST, WEST, RecordedService
 from tests.scripted_server import LONGEST_WAIT, ScriptedServer, http, silence
+
+PATIENCE = 10
+"""Seconds to wait for what nothing holds up; without it the failure of that test would take minutes."""
 
 USERS = [f"u{number}" for number in range(20)]
 
@@ -145,7 +149,8 @@ def test_calls_that_are_superfluous_are_not_made_later() -> None:
         lambda outcome: outcome is None,
     )
     is_over.set()
-    busy().shutdown(wait=True)
+    for last in [busy().submit(threading.get_ident) for _ in range(CALLS_PER_ENDPOINT)]:
+        last.result(LONGEST_WAIT)
 
     assert outcomes == {1: None}
     assert made == []
@@ -203,26 +208,30 @@ def test_a_small_fan_out_need_not_wait_for_the_end_of_a_large_one() -> None:
     """It is handed over while the first calls of the large one are under way; most of these wait for it."""
     handed_over, small_came, calls = threading.Semaphore(0), threading.Event(), itertools.count()
 
-    class Announced(PerProcess[ThreadPoolExecutor]):
-        def __call__(self) -> ThreadPoolExecutor:
+    class Announced(PerProcess[WorkerThreads]):
+        def __call__(self) -> WorkerThreads:
             handed_over.release()
             return super().__call__()
 
     def make_large(timeout: float) -> bool:
-        return may_go_on.wait(LONGEST_WAIT) and (next(calls) < 100 or small_came.wait(LONGEST_WAIT))
+        if not may_go_on.wait(LONGEST_WAIT):
+            return False
+        has_come = next(calls) < 100 or small_came.wait(PATIENCE)
+        small_came.set()  # the others need not wait for it too
+        return has_come
 
     def make_small(timeout: float) -> bool:
         small_came.set()
         return True
 
-    workers, may_go_on = Announced(lambda: ThreadPoolExecutor(CALLS_PER_ENDPOINT)), threading.Event()
+    workers, may_go_on = Announced(WorkerThreads), threading.Event()
     with ThreadPoolExecutor() as executor:
         large = executor.submit(fan_out, [Task(workers, make_large, no_time)] * 500, 2 * LONGEST_WAIT)
         for _ in range(CALLS_PER_ENDPOINT):
-            handed_over.acquire()
+            assert handed_over.acquire(timeout=LONGEST_WAIT)
         small = executor.submit(fan_out, [Task(workers, make_small, no_time)] * 2, LONGEST_WAIT)
         for _ in range(2):  # at the second one, the first one is in the queue
-            handed_over.acquire()
+            assert handed_over.acquire(timeout=LONGEST_WAIT)
         may_go_on.set()
 
         assert set(large.result().values()) == set(small.result().values()) == {True}

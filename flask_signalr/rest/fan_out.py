@@ -1,30 +1,28 @@
 """Several calls at once, within one time limit; a service endpoint that hangs holds up none of the others."""
 
-import threading
+import logging
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from flask_signalr.errors import InvalidName, ServiceError
 from flask_signalr.rest.per_process import PerProcess
+from flask_signalr.rest.worker_threads import CALLS_PER_ENDPOINT, WorkerThreads, is_worker
 
-CALLS_PER_ENDPOINT = 8
-"""Calls of fan-outs that are under way at once at one service endpoint, in a process."""
+logger = logging.getLogger("flask_signalr.rest")
 
 GRACE = 0.5
 """Seconds after the end of the time for which the answers of calls under way are still taken."""
 
 R = TypeVar("R")
-Workers = PerProcess[ThreadPoolExecutor]
-"""The threads for the calls to one service endpoint: one that hangs holds its own and nobody else's."""
+Workers = PerProcess[WorkerThreads]
+"""The threads for the calls to one service endpoint."""
 
 Failure = ServiceError | InvalidName
 """What a call may fail with, while the others go on."""
-
-_this_thread = threading.local()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +49,20 @@ class Task(Generic[R]):
         except (ServiceError, InvalidName) as exc:
             return exc
 
+    def begin(self, deadline: float) -> "Future[R | Failure]":
+        """Have the call made in one of its threads, until this monotonic time; without any thread it is not made."""
+        try:
+            return self.workers().submit(lambda: self.outcome(deadline - time.monotonic()))
+        except RuntimeError as exc:
+            logger.warning("a call of the service is not made: %s", exc)
+            unmade: Future[R | Failure] = Future()
+            unmade.set_result(self.late(False))
+            return unmade
+
 
 def new_workers() -> Workers:
     """Return the threads for a service endpoint; they start when they are needed."""
-    return PerProcess(
-        lambda: ThreadPoolExecutor(
-            CALLS_PER_ENDPOINT, thread_name_prefix="flask-signalr", initializer=_mark_this_thread
-        )
-    )
+    return PerProcess(WorkerThreads)
 
 
 def fan_out(
@@ -76,7 +80,7 @@ def fan_out(
     """
     if len(tasks) == 1:
         return {0: tasks[0].outcome(timeout)}
-    if getattr(_this_thread, "is_worker", False):
+    if is_worker():
         return _in_turn(tasks, time.monotonic() + timeout, is_enough)
     return _FanOut(tasks, time.monotonic() + timeout).run(is_enough)
 
@@ -128,10 +132,7 @@ class _FanOut(Generic[R]):
     def _hand_over(self, workers: Workers) -> None:
         if self._waiting[workers]:
             place = self._waiting[workers].popleft()
-            self._handed[workers().submit(self._outcome, self._tasks[place])] = place
-
-    def _outcome(self, task: Task[R]) -> R | Failure:
-        return task.outcome(self._left())
+            self._handed[self._tasks[place].begin(self._deadline)] = place
 
     def _next_outcomes(self) -> list[R | Failure]:
         """Wait for the next calls to end; when there is no time left, for a moment and those alone that have begun."""
@@ -149,7 +150,3 @@ class _FanOut(Generic[R]):
 
     def _left(self) -> float:
         return self._deadline - time.monotonic()
-
-
-def _mark_this_thread() -> None:
-    _this_thread.is_worker = True

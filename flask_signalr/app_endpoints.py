@@ -64,7 +64,12 @@ class AppEndpoints:
             monitor.stop()
 
     def take_over(self, former: "AppEndpoints") -> None:
-        """Take over what was known of the endpoints that stay; they are probed anew all the same."""
+        """Take over what was known of the endpoints that stay; they are probed anew all the same.
+
+        What is not probed here is up: nothing would ever tell that it has come back.
+        """
+        if self._make is None:
+            return
         for address in self._known.keys() & former._known.keys():
             self._known[address] = former._known[address]
 

@@ -236,7 +236,7 @@ def test_a_key_that_is_put_right_brings_the_endpoint_back_after_a_reload(site: R
 def test_a_reload_keeps_what_is_known_and_lets_the_former_thread_end(site: Regions) -> None:
     site.places()
     site.stop("east")
-    former = threads()
+    former, still_in_use = threads(), site.signalr.endpoints  # as by a request that is being answered
 
     site.signalr.reload()
     kept = site.places()
@@ -246,6 +246,22 @@ def test_a_reload_keeps_what_is_known_and_lets_the_former_thread_end(site: Regio
     assert len(former) == len(threads()) == 1
     assert former != threads()
     assert kept == {"west"}
+    assert {one.name for one in still_in_use.reachable()} == {"west"}
+
+
+@pytest.mark.parametrize("is_alone", [False, True], ids=["nothing is probed", "one endpoint"])
+def test_a_reload_after_which_nothing_is_probed_forgets_who_was_down(site: Regions, is_alone: bool) -> None:
+    """Clients are sent there, and nothing would ever tell that it is up again."""
+    site.places()
+    went = site.stop("east")
+    alone = {"SIGNALR_ENDPOINTS": {"east": site.strings["east"]}}
+
+    site.configure(**(alone if is_alone else {"SIGNALR_HEALTH_INTERVAL": 0}))
+
+    east = site.signalr.endpoints.status()[0]
+    assert not went.is_up
+    assert (east.name, east.is_up, east.reason) == ("east", True, "")
+    assert "east" in site.places()
 
 
 def test_no_request_fails_while_the_settings_are_read_anew(site: Regions) -> None:

@@ -53,7 +53,7 @@ class Configured:
         self._names: tuple[int, Mapping[str, str]] = (0, {})
         self.options = self.options_of(defaults)
         _warn_of_window(settings, services)
-        if settings.refresh and settings.entra.has_issued_tokens:
+        if settings.refresh and services.entra is not None and services.entra.issued_tokens is not None:
             raise ConfigurationError(
                 "SIGNALR_REFRESH: tokens that the service issues cannot be renewed: let the app sign them "
                 "(SIGNALR_TOKEN_SOURCE=key)"

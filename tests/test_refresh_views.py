@@ -43,7 +43,7 @@ from tests.apps import (
     create_app,
     negotiate,
 )
-from tests.recorded_service import RecordedService
+from tests.recorded_service import ABSENT, RecordedService
 from tests.signing import SECRET
 
 HOUR = 3600
@@ -495,6 +495,15 @@ def test_a_missing_extra_is_told_when_the_app_is_set_up() -> None:
     assert run.stderr == ""
 
 
+def test_endpoints_with_access_keys_renew_though_others_would_issue_tokens() -> None:
+    """`SIGNALR_TOKEN_SOURCE` says nothing of an endpoint with a key: the app signs."""
+    app = app_with(SIGNALR_TOKEN_SOURCE="service")
+    service = FakeService(app)
+    connection = service.connect("chat", headers=ada())
+
+    assert refresh(app, connection.token, headers=ada()).status_code == 200
+
+
 def test_tokens_that_the_service_issues_cannot_be_renewed() -> None:
     string = "Endpoint=https://chat.service.example;AuthType=azure.msi;Version=1.0;"
 
@@ -576,6 +585,29 @@ def test_the_gate_is_not_asked_about_a_connection_of_somebody_else() -> None:
     assert asked == []
 
 
+def test_after_the_gate_only_the_owner_of_the_connection_is_asked() -> None:
+    """The other endpoint, which answered that it does not know the connection, would be asked for nothing again."""
+    signalr = SignalR(auth=[BearerAuth(SECRET)], refresh_gate=lambda context: True)
+    signalr.hub("chat")
+    app = app_with(
+        signalr,
+        SIGNALR_CONNECTION_STRING=None,
+        SIGNALR_ENDPOINTS={"east": OTHER_CONNECTION_STRING, "west": CONNECTION_STRING},
+    )
+
+    def answer(request: ServiceRequest) -> ServiceResponse:
+        is_owner = request.url.startswith("https://chat.")
+        return ServiceResponse(200, {}, (UID % "").encode()) if is_owner else ABSENT
+
+    service = answering(app, answer)
+
+    renewed = refresh(app, headers=ada())
+
+    hosts = [request.url.removeprefix("https://").partition(".")[0] for request in service.requests]
+    assert renewed.status_code == 200
+    assert (sorted(hosts[:-1]), hosts[-1:]) == (["chat", "other"], ["chat"])
+
+
 # What the service makes of it.
 
 UID = '{"claims":[{"type":"asrs.s.uid","value":"ada"}%s]}'
@@ -637,6 +669,15 @@ def test_a_token_outlives_neither_the_sign_in_nor_the_end_that_the_service_knows
     claims = claims_of(refresh(app, headers=bearer_headers(exp=now + 600)))
 
     assert claims["exp"] == now + lifetime
+
+
+def test_a_sign_in_that_ends_this_second_has_no_token() -> None:
+    """It would be one whose end is its beginning."""
+    app = app_with()
+    ending = ',{"type":"asrs.s.aeo","value":"%d"}'
+    answering(app, lambda request: ServiceResponse(200, {}, (UID % (ending % time.time())).encode()))
+
+    assert refused(refresh(app, headers=ada())) == (500, {"error": "internal_server_error"})
 
 
 # Logs.

@@ -55,16 +55,16 @@ class EndpointAnnouncer:
                     self._is_sending = False
                     return
                 status = self._waiting.popleft()
-            app = self._app()
-            if app is not None:
-                _send(app, status)
-            del app  # or this thread would keep it alive while it waits for the lock
+            _send(self._app, status)
 
 
-def _send(app: Flask, status: EndpointStatus) -> None:
-    """Call every receiver; blinker itself ends at the first that raises."""
+def _send(sender: weakref.ref[Flask], status: EndpointStatus) -> None:
+    """Call every receiver, if there is still an app; blinker itself ends at the first that raises."""
+    app = sender()
+    if app is None:
+        return
     for receiver in endpoint_changed.receivers_for(app):
         try:
             receiver(app, status=status)
-        except Exception:
+        except BaseException:  # `sys.exit` too: this thread has others to tell, now and later
             logger.exception("a receiver of endpoint_changed failed at endpoint %r", status.name or status.url)

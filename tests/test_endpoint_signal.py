@@ -3,6 +3,7 @@
 import gc
 import logging
 import queue
+import sys
 import threading
 import weakref
 from collections.abc import Iterator
@@ -50,6 +51,23 @@ def test_apps_hear_of_their_own_endpoints() -> None:
 
         assert got.get(timeout=LONGEST_WAIT) is app
     assert got.empty()
+
+
+def test_a_receiver_that_exits_ends_no_later_signal(caplog: pytest.LogCaptureFixture) -> None:
+    app = Flask(__name__)
+    got: queue.Queue[EndpointStatus] = queue.Queue()
+
+    def leave(sender: Flask, status: EndpointStatus) -> None:
+        got.put(status)
+        sys.exit(1)
+
+    with receiving(leave, app):
+        announce = EndpointAnnouncer(app)
+        for status in (DOWN, UP):
+            announce(status)
+
+            assert got.get(timeout=LONGEST_WAIT) is status
+    assert "a receiver of endpoint_changed failed at endpoint 'east'" in caplog.text
 
 
 def test_a_receiver_that_raises_is_logged_and_keeps_nobody_from_hearing(caplog: pytest.LogCaptureFixture) -> None:

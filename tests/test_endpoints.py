@@ -245,6 +245,14 @@ def test_a_weight_is_a_share_of_the_clients(kind: type[Sequence[ServiceEndpoint]
     assert found == pytest.approx({"a": 0.75, "b": 0.1875, "c": 0.0625}, abs=0.05)
 
 
+def test_the_least_weights_that_there_are_choose_somebody() -> None:
+    """Such numbers have so few digits that a part of their sum is rounded up to all of it."""
+    least = math.ulp(0.0)
+    endpoints = EndpointGroup([weighted("a", least), weighted("b", 2 * least)])
+
+    assert set(shares(DEFAULT_ROUTER, endpoints)) <= {"a", "b"}
+
+
 def test_a_callable_tells_the_weights_anew_at_each_negotiation() -> None:
     weights = {"a": 1.0, "b": 0.0, "c": 0.0}
     router = EndpointRouter(weight=lambda one: weights[one.name])

@@ -56,6 +56,20 @@ def test_a_message_to_all_reaches_every_connection_of_the_hub(service: FakeServi
     assert elsewhere.received == []
 
 
+def test_what_the_app_sends_after_a_reload_still_reaches_the_connections_of_a_test() -> None:
+    """Or it would go to the service that the configuration names."""
+    app = Flask(__name__)
+    app.config["SIGNALR_CONNECTION_STRING"] = CONNECTION_STRING
+    signalr = SignalR(app, allow_anonymous=True)
+    hub = signalr.hub("chat")
+    somebody = FakeService(app).connect("chat")
+
+    signalr.reload(app)
+    hub.clients.all.send("news", "after the reload")
+
+    assert somebody.received == [("news", "after the reload")]
+
+
 def test_a_message_to_a_user_reaches_that_users_connections(service: FakeService) -> None:
     phone, laptop = (service.connect("chat", headers=named("ada")) for _ in range(2))
     bob = service.connect("chat", headers=named("bob"))

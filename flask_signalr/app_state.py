@@ -82,13 +82,20 @@ class AppState:
 
     def _checked(self, configured: Configured) -> Configured:
         """Return what was configured, if no hub wants in its tokens what the service's own cannot carry."""
-        if configured.settings.entra.has_issued_tokens:
-            for declaration in tuple(self._declarations.values()):
-                configured.options_of(declaration.keywords)
+        for declaration in tuple(self._declarations.values()):
+            _check_tokens(configured, declaration.keywords)
         return configured
 
     def _services(
         self, settings: Settings, store: Store | None = None, entra: "EntraAccess | None" = None
+    def check_tokens(self, keywords: HubKeywords) -> None:
+        """Refuse a hub that wants in its tokens what the service's own cannot carry.
+
+        Raises:
+            ConfigurationError: It does, and the service makes the tokens here.
+        """
+        _check_tokens(self._configured, keywords)
+
     ) -> AppServices:
         return AppServices(settings, partial(EndpointAnnouncer, self.app), store, entra)
 
@@ -175,3 +182,8 @@ def current_state() -> AppState:
     if state is None:
         raise ConfigurationError("signalr.blueprint is registered in this app without signalr.init_app(app)")
     return state
+def _check_tokens(configured: Configured, keywords: HubKeywords) -> None:
+    if configured.settings.entra.has_issued_tokens:
+        configured.options_of(keywords)
+
+

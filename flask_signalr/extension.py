@@ -59,7 +59,8 @@ class SignalR:
 
         Raises:
             ConfigurationError: The name is invalid or taken (the service knows no case), an option is unknown or its
-                value cannot be used, or one of its auth schemes cannot work in an app that this object is mounted in.
+                value cannot be used, or one of its auth schemes or what it wants in tokens cannot work in an app that
+                this object is mounted in.
         """
         try:
             check_hub_name(name)
@@ -68,9 +69,11 @@ class SignalR:
         if name.lower() in map(str.lower, self._hubs):
             raise ConfigurationError(f"hub {name!r} is declared twice; the service knows no upper and lower case")
         checked = check_keywords(options)
+        declaration = Declaration(self._defaults | checked, HubMethods(self._accept))
         for state in self._states:
+            state.check_tokens(declaration.keywords)
             state.init_schemes(checked)
-        declaration = self._hubs[name] = Declaration(self._defaults | checked, HubMethods(self._accept))
+        self._hubs[name] = declaration
         return Hub(name, declaration, self._mounted)
 
     def init_app(self, app: Flask, **mount: Any) -> None:

@@ -223,3 +223,16 @@ def test_a_busy_service_says_itself_when_to_come_again() -> None:
     site.mounted(auth=[Known()])
 
     assert site.negotiate().headers["Retry-After"] == "17"
+
+
+def test_claims_that_it_cannot_carry_stop_a_hub_that_is_declared_later() -> None:
+    """In an app of one file hubs are declared after `init_app`; each negotiation would fail otherwise."""
+    site = Site()
+    signalr = site.mounted(allow_anonymous=True)
+
+    with pytest.raises(ConfigurationError, match="claims"):
+        signalr.hub("desk", claims_filter=everything)
+
+    assert site.app.test_client().post("/desk/negotiate").status_code == 404
+    signalr.hub("desk")
+    assert site.app.test_client().post("/desk/negotiate").status_code == 200

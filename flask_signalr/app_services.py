@@ -122,7 +122,7 @@ class AppServices:
             clients = self._clients[hub] = self.service.hub(hub)
         return clients
 
-    def clients_at(self, hub: str, endpoints: Iterable[ServiceEndpoint]) -> "HubClients":
+    def clients_at(self, hub: str, endpoints: Iterable[ServiceEndpoint] | None) -> "HubClients":
         """Return the clients of a declared hub that are at the endpoints that its router chose for messages.
 
         Raises:
@@ -132,6 +132,10 @@ class AppServices:
         if endpoints is self.endpoints.all:
             return self.clients(hub)
         service = self.service
+        if endpoints is None:  # to the client it means all
+            raise ConfigurationError(
+                f"message_endpoints of the endpoint_router: hub {hub!r}: it returned None, not a list"
+            )
         try:
             return service.hub(hub, endpoints)
         except ConfigurationError as exc:

@@ -56,7 +56,7 @@ def configured_endpoints(
         found = _weighted(found, weights)
     with naming_key("SIGNALR_ENDPOINTS"):
         merged = _merged(found)
-        _check_names(merged)
+        check_names(merged)
         return merged
 
 
@@ -181,8 +181,8 @@ def _lost(dropped: ServiceEndpoint, kept: ServiceEndpoint) -> Iterator[str]:
         yield "an AccessKey" if dropped.credential is None else "an AuthType"
 
 
-def _check_names(endpoints: Iterable[ServiceEndpoint]) -> None:
-    """Refuse two instances of one name: nobody could say which of them is down."""
+def check_names(endpoints: Iterable[ServiceEndpoint]) -> None:
+    """Refuse two instances of one name: nobody could say which of them is down. Raises `ConfigurationError`."""
     for name, count in Counter(endpoint.name for endpoint in endpoints).items():
         if name and count > 1:
             raise ConfigurationError(f"{count} endpoints are named {shown_name(name)!r}, give each a name of its own")

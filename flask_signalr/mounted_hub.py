@@ -18,7 +18,7 @@ from flask_signalr.config import Settings
 from flask_signalr.denial_log import log_denial
 from flask_signalr.endpoint_errors import NoServiceEndpoint, RouterRefused, SigningKeyUnavailable
 from flask_signalr.endpoints import EndpointGroup, ServiceEndpoint
-from flask_signalr.errors import AuthorizationDenied
+from flask_signalr.errors import AuthorizationDenied, ConfigurationError
 from flask_signalr.hub_methods import HubMethods
 from flask_signalr.hub_options import HubOptions
 from flask_signalr.negotiation import ClientAccess, client_access, prefixed_hub
@@ -187,6 +187,11 @@ class MountedHub:
         if not isinstance(endpoint, ServiceEndpoint):
             kind = type(endpoint).__name__
             raise TypeError(f"the endpoint_router of hub {self.name!r} returned a {kind}, not a ServiceEndpoint")
+        if endpoint not in self.services.endpoints.all:  # whoever runs it would get clients, and their tokens
+            raise ConfigurationError(
+                f"negotiate_endpoint of the endpoint_router of hub {self.name!r} returned endpoint "
+                f"{endpoint.name or endpoint.url!r}, which is none of the app's"
+            )
         return endpoint
 
     def _other_endpoint(

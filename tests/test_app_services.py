@@ -91,3 +91,17 @@ def test_a_process_that_only_sends_probes_too() -> None:
 
         assert changes.get(timeout=LONGEST_WAIT).name == "east"
         made.endpoints.stop()
+
+
+def test_another_number_of_repetitions_counts_at_once_with_entra_too() -> None:
+    """What was fetched stays with the same settings; a transport that repeats as before must not."""
+    config = {"SIGNALR_CONNECTION_STRING": "Endpoint=https://chat.example;AuthType=azure;"}
+    settings, other = (Settings.from_config(config | {"SIGNALR_REST_RETRIES": retries}) for retries in (3, 0))
+    former = AppServices(settings, lambda: lambda status: None).entra
+
+    same = AppServices(settings, lambda: lambda status: None, entra=former).entra
+    changed = AppServices(other, lambda: lambda status: None, entra=former).entra
+
+    assert former is not None
+    assert same is former
+    assert changed is not former

@@ -15,6 +15,7 @@ from flask_signalr import (
     InvalidClaim,
     Invocation,
     Principal,
+    ServiceEndpoint,
     SignalR,
     TokenOptions,
     by_claim,
@@ -25,6 +26,7 @@ from flask_signalr.errors import ConfigurationError
 from flask_signalr.hub import Hub
 from tests.apps import (
     ACCESS_KEY,
+    CONNECTION_STRING,
     ENDPOINT,
     OTHER_CONNECTION_STRING,
     OTHER_ENDPOINT,
@@ -491,6 +493,59 @@ def test_a_router_that_returns_no_endpoint_connects_nobody() -> None:
             return None
 
     assert negotiate(app_with(endpoint_router=Lost())).status_code == 500
+
+
+def test_sending_clients_to_an_endpoint_that_is_not_the_apps_fails(caplog: pytest.LogCaptureFixture) -> None:
+    """Whoever runs it would get them, and their tokens; such as one of a list that the router keeps of its own."""
+
+    class Abroad(EndpointRouter):
+        def negotiate_endpoint(self, principal: Principal, endpoints: Any) -> Any:
+            return ServiceEndpoint.parse(OTHER_CONNECTION_STRING, "abroad")
+
+    answer = negotiate(app_with(endpoint_router=Abroad()))
+
+    assert answer.status_code == 500
+    assert OTHER_ENDPOINT not in answer.text
+    assert "negotiate_endpoint of the endpoint_router of hub 'chat' returned endpoint 'abroad'" in caplog.text
+    assert "none of the app's" in caplog.text
+
+
+def test_an_endpoint_may_be_an_equal_one() -> None:
+    """A router may read connection strings of its own, as long as they are the app's."""
+
+    class Reading(EndpointRouter):
+        def negotiate_endpoint(self, principal: Principal, endpoints: Any) -> Any:
+            return ServiceEndpoint.parse(CONNECTION_STRING)
+
+    assert negotiate(app_with(endpoint_router=Reading())).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("chosen", "fault"),
+    [
+        (None, "it returned None, not a list"),
+        (ServiceEndpoint.parse(CONNECTION_STRING), "are a ServiceEndpoint, not a list of them"),
+        (CONNECTION_STRING, "are a str, not a list of them"),
+        ([None], "have a NoneType among them"),
+        ([], "none of the endpoints"),
+        (
+            [ServiceEndpoint.parse(CONNECTION_STRING), ServiceEndpoint.parse(OTHER_CONNECTION_STRING, "abroad")],
+            "abroad",
+        ),
+    ],
+    ids=["none", "one", "text", "none in a list", "empty", "a stranger"],
+)
+def test_messages_go_to_the_apps_own_endpoints_or_nowhere(chosen: Any, fault: str) -> None:
+    """A message that is not sent where the router says would be lost without a word."""
+
+    class Wrong(EndpointRouter):
+        def message_endpoints(self, hub: str, endpoints: Any) -> Any:
+            return chosen
+
+    hub, _app = mounted_hub(endpoint_router=Wrong())
+
+    with pytest.raises(ConfigurationError, match=f"message_endpoints of the endpoint_router: hub 'chat': .*{fault}"):
+        _ = hub.clients
 
 
 def test_async_functions_of_the_app_run_as_its_async_views_do() -> None:

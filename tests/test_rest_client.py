@@ -7,7 +7,15 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from flask_signalr import ConfigurationError, InvalidName, ServiceClient, ServiceRefusedToken, ServiceResponse, SignalR
+from flask_signalr import (
+    ConfigurationError,
+    InvalidName,
+    ServiceClient,
+    ServiceEndpoint,
+    ServiceRefusedToken,
+    ServiceResponse,
+    SignalR,
+)
 from flask_signalr.app_state import AppState
 from flask_signalr.errors import ServiceError
 from tests.apps import ACCESS_KEY, CONNECTION_STRING
@@ -73,6 +81,21 @@ def test_a_connection_string_in_the_place_of_an_endpoint_is_told_its_own(endpoin
 def test_no_endpoint_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="endpoints= is empty"):
         ServiceClient([])
+
+
+@pytest.mark.parametrize(
+    ("other", "name", "fault"),
+    [
+        ("https://east.example", "other", "2 of endpoints= lead to https://east.example"),
+        ("https://north.example", "east", "2 endpoints are named 'east', give each a name of its own"),
+    ],
+)
+def test_two_endpoints_are_told_apart_by_url_and_name(other: str, name: str, fault: str) -> None:
+    """Of one URL, all would come twice; of one name, the health of one would hide the other's."""
+    twin = ServiceEndpoint.parse(f"Endpoint={other};AccessKey={ACCESS_KEY};", name)
+
+    with pytest.raises(ConfigurationError, match=fault):
+        ServiceClient([EAST, twin], transport=RecordedService())
 
 
 def test_a_hub_has_a_name_of_the_services() -> None:

@@ -1,10 +1,12 @@
 """The REST API of one or several service endpoints, with or without Flask."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from flask_signalr.endpoints import ServiceEndpoint
+from flask_signalr.endpoint_settings import check_names
+from flask_signalr.endpoints import EndpointGroup, ServiceEndpoint
 from flask_signalr.errors import ConfigurationError, MissingExtra, ServiceError
 from flask_signalr.names import check_hub_name
 from flask_signalr.rest.caller import HubCaller
@@ -64,6 +66,7 @@ class ServiceClient:
         self._application_name = application_name
         carry = transport if transport is not None else urllib3_transport(retries)
         tokens = _token_sources(given, algorithm, credential)
+        self._known = EndpointGroup(given)
         self._endpoints = tuple(EndpointClient(each, carry, tokens[each.url]) for each in given)
 
     @classmethod
@@ -105,16 +108,28 @@ class ServiceClient:
 
         Raises:
             InvalidName: The service can have no hub of that name.
-            ConfigurationError: None of the endpoints is this object's.
+            ConfigurationError: There are none, or not all of them are this object's.
         """
         address = HubAddress.of(check_hub_name(name), self._application_name)
-        chosen = self._endpoints
-        if endpoints is not None:
-            wanted = set(endpoints)
-            chosen = tuple(each for each in chosen if each.endpoint in wanted)
-            if not chosen:
-                raise ConfigurationError(f"hub {name!r}: none of the endpoints for its messages is one of this client")
+        chosen = self._endpoints if endpoints is None else self._chosen(name, endpoints)
         return HubClients(HubCaller(chosen, address, self._timeout))
+
+    def _chosen(self, hub: str, endpoints: Any) -> tuple[EndpointClient, ...]:
+        if isinstance(endpoints, str) or not isinstance(endpoints, Iterable):
+            kind = type(endpoints).__name__
+            raise ConfigurationError(f"hub {hub!r}: the endpoints for its messages are a {kind}, not a list of them")
+        wanted = list(endpoints)
+        for each in wanted:
+            if not isinstance(each, ServiceEndpoint):
+                kind = type(each).__name__
+                raise ConfigurationError(f"hub {hub!r}: the endpoints for its messages have a {kind} among them")
+            if each not in self._known:
+                name = each.name or each.url
+                raise ConfigurationError(f"hub {hub!r}: endpoint {name!r} for its messages is none of this client's")
+        if not wanted:
+            raise ConfigurationError(f"hub {hub!r}: none of the endpoints for its messages is one of this client")
+        chosen = set(wanted)
+        return tuple(each for each in self._endpoints if each.endpoint in chosen)
 
     def health(self) -> dict[str, bool]:
         """Return of each service endpoint, by name or else by URL, whether it can be reached and says that it is well.
@@ -147,6 +162,10 @@ def _given_endpoints(endpoints: Any) -> list[ServiceEndpoint]:
                 f"endpoints= takes ServiceEndpoint objects, not a {type(each).__name__}: of a connection string, "
                 "ServiceClient.from_connection_string or ServiceEndpoint.parse makes one"
             )
+    for origin, count in Counter(each.origin for each in given).items():
+        if count > 1:
+            raise ConfigurationError(f"{count} of endpoints= lead to {origin}: give one, or each message comes twice")
+    check_names(given)
     return given
 
 

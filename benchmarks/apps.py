@@ -7,7 +7,7 @@ import jwt
 from flask import Flask
 from flask_login import LoginManager, UserMixin, login_required, login_user
 
-from benchmarks.signing import ACCESS_KEY
+from benchmarks.signing import ACCESS_KEY, access_key
 from flask_signalr import BearerAuth, CookieAuth, ServiceEndpoint, SignalR
 from flask_signalr.negotiation import client_access
 
@@ -17,6 +17,11 @@ CONSTANT = client_access(
     ServiceEndpoint.parse(CONNECTION_STRING), "open", (), lifetime=3600, now=1_700_000_000
 ).to_dict()
 """What the bare views return: the size of a real answer."""
+
+
+def connection_string(number: int) -> str:
+    """Return the connection string of one of several endpoints, each of which has a host and a key of its own."""
+    return CONNECTION_STRING.replace("benchmark", f"benchmark{number}").replace(ACCESS_KEY, access_key(number))
 
 
 def create_app(hubs: int = 1, endpoints: int = 1) -> Flask:
@@ -46,9 +51,7 @@ def create_app(hubs: int = 1, endpoints: int = 1) -> Flask:
 def create_quickstart(hubs: int = 1, endpoints: int = 1) -> Flask:
     """Return an app as the README's: no sessions, because nothing in it asks for one."""
     app = Flask("benchmarks")
-    app.config["SIGNALR_ENDPOINTS"] = {
-        f"e{number}": CONNECTION_STRING.replace("benchmark", f"benchmark{number}") for number in range(endpoints)
-    }
+    app.config["SIGNALR_ENDPOINTS"] = {f"e{number}": connection_string(number) for number in range(endpoints)}
     app.config["SIGNALR_HEALTH_INTERVAL"] = 0  # nobody is at these addresses
     signalr = SignalR(app)
     declare_hubs(signalr)

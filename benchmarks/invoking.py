@@ -6,9 +6,9 @@ from collections.abc import Callable
 import msgspec
 from flask import Flask, abort, request
 
-from benchmarks.apps import CONNECTION_STRING
+from benchmarks.apps import CONNECTION_STRING, connection_string
 from benchmarks.measure import Bound, Row, take_turns
-from benchmarks.signing import ACCESS_KEY
+from benchmarks.signing import ACCESS_KEY, access_key
 from benchmarks.wsgi import caller, caller_by_turns
 from flask_signalr import Invocation, Policy, SignalR, require_role
 from flask_signalr.upstream_headers import CONNECTIONS_KEPT_IN_MIND
@@ -17,6 +17,9 @@ from flask_signalr.upstream_signature import connection_signature
 SUBJECT = "upstream invocation"
 FIRST = "first of its connection"
 BARE = "bare JSON view: HMAC, role, JSON"
+NAMED = "of 100 endpoints, the claims name which"
+UNNAMED = "of 100 endpoints, nothing names which"
+ENDPOINTS = 100
 
 CONNECTIONS = 2 * CONNECTIONS_KEPT_IN_MIND
 """Connections that take turns with (f)'s first calls: when one's turn comes again, nothing is known of it."""
@@ -40,7 +43,29 @@ def run() -> list[Row]:
             BARE: caller_by_turns(app, "/bare", connections, BODY),
         }
     )
-    return [again.row(SUBJECT, BARE, Bound(at_most=1.3)), first.row(FIRST, BARE)]
+    return [again.row(SUBJECT, BARE, Bound(at_most=1.3)), first.row(FIRST, BARE), *_endpoints(app)]
+
+
+def _endpoints(one: Flask) -> list[Row]:
+    """Send the request to an app whose many service endpoints have two keys each."""
+    last = ENDPOINTS - 1
+    many = create_app(
+        SIGNALR_CONNECTION_STRING="",
+        SIGNALR_ENDPOINTS={f"e{number}": connection_string(number) for number in range(ENDPOINTS)},
+        SIGNALR_SECONDARY_KEYS={f"e{number}": access_key(ENDPOINTS + number) for number in range(ENDPOINTS)},
+        SIGNALR_HEALTH_INTERVAL=0,
+    )
+    unnamed = headers("hub0", key=access_key(last))
+    audience = f"https://benchmark{last}.service.signalr.net/client/?hub=hub0"
+    named = unnamed | {"X-ASRS-User-Claims": f"{unnamed['X-ASRS-User-Claims']}, aud: {audience}"}
+    turns = take_turns(
+        {
+            NAMED: caller(many, path_of("hub0"), headers=named, body=BODY),
+            UNNAMED: caller(many, path_of("hub0"), headers=unnamed, body=BODY),
+            SUBJECT: calling(one),
+        }
+    )
+    return [turns.row(NAMED, SUBJECT), turns.row(UNNAMED, SUBJECT)]
 
 
 def run_sizes() -> list[Row]:
@@ -65,10 +90,10 @@ def path_of(hub: str) -> str:
     return f"/{hub}/upstream/messages/add"
 
 
-def create_app(hubs: int = 1, methods: int = 1) -> Flask:
+def create_app(hubs: int = 1, methods: int = 1, **config: object) -> Flask:
     """Return an app whose hubs have methods for staff; ``add`` is the last; beside them a bare view that adds."""
     app = Flask("benchmarks")
-    app.config["SIGNALR_CONNECTION_STRING"] = CONNECTION_STRING
+    app.config.update({"SIGNALR_CONNECTION_STRING": CONNECTION_STRING, **config})
     signalr = SignalR(app)
     for number in range(hubs):
         hub = signalr.hub(f"hub{number}", allow_anonymous=True, claims_filter=lambda principal: principal.claims)
@@ -98,12 +123,13 @@ def bare() -> dict[str, object]:
     return {"type": 3, "invocationId": message["invocationId"], "result": one + other}
 
 
-def headers(hub: str, number: int = 0) -> dict[str, str]:
+def headers(hub: str, number: int = 0, key: str = ACCESS_KEY) -> dict[str, str]:
     """Return what the service sends with an invocation, in place of a browser's headers.
 
     Args:
         hub: The hub's name.
         number: Of which connection; each has a user of its own.
+        key: What the service signs with.
     """
     connection_id = f"kx3n9kq2zW0aYs-JmX{number:04}"
     user_id = f"ada{number}@example.org" if number else "ada@example.org"
@@ -117,5 +143,5 @@ def headers(hub: str, number: int = 0) -> dict[str, str]:
         "X-ASRS-User-Id": user_id,
         "X-ASRS-User-Claims": f"asrs.s.uid: {user_id}, name: Ada L, role: staff, lang: en",
         "X-ASRS-Client-Query": f"?hub={hub}&room=1&id=kx3n9kq2zW{number:04}",
-        "X-ASRS-Signature": connection_signature(ACCESS_KEY.encode(), connection_id),
+        "X-ASRS-Signature": connection_signature(key.encode(), connection_id),
     }

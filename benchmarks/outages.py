@@ -9,7 +9,7 @@ from benchmarks.accepting import accepting_server
 from benchmarks.apps import bearer_token, declare_hubs
 from benchmarks.measure import Bound, Row, take_turns
 from benchmarks.serving import CannotMeasure
-from benchmarks.signing import ACCESS_KEY
+from benchmarks.signing import access_key
 from benchmarks.wsgi import caller
 from flask_signalr import ServiceClient, SignalR
 
@@ -31,7 +31,7 @@ def run() -> list[Row]:
         callers = {name: caller(app, "/bearer/negotiate", headers=bearer) for name, app in apps.items()}
         bare = {name + ANONYMOUS: caller(app, "/open/negotiate") for name, app in apps.items()}
         up, down = (
-            ServiceClient.from_connection_string(text, retries=0).endpoints[0] for text in (_up(ports[0]), _down(0))
+            ServiceClient.from_connection_string(text, retries=0).endpoints[0] for text in (_up(ports[0], 0), _down(1))
         )
         turns, anonymous = take_turns(callers, rounds=600), take_turns(bare)
         probes = take_turns({PROBE_UP: lambda: up.fault(1), PROBE_DOWN: lambda: down.fault(1), **callers}, rounds=20)
@@ -48,18 +48,18 @@ def _name(size: int) -> str:
     return f"{size} service endpoints, {size // 2} of them down" if size > 1 else "1 service endpoint"
 
 
-def _up(port: int) -> str:
-    return f"Endpoint=http://127.0.0.1:{port};AccessKey={ACCESS_KEY};Version=1.0;"
+def _up(port: int, number: int) -> str:
+    return f"Endpoint=http://127.0.0.1:{port};AccessKey={access_key(number)};Version=1.0;"
 
 
 def _down(number: int) -> str:
     """Return a connection string that leads to an address of this machine where nobody listens."""
-    return f"Endpoint=http://127.0.1.{number + 1}:9;AccessKey={ACCESS_KEY};Version=1.0;"
+    return f"Endpoint=http://127.0.1.{number + 1}:9;AccessKey={access_key(number)};Version=1.0;"
 
 
 def _app(ports: Sequence[int], size: int) -> Flask:
     """Return an app of which every second endpoint is down, once it knows."""
-    endpoints = {f"e{number}": _down(number) if number % 2 else _up(ports[number]) for number in range(size)}
+    endpoints = {f"e{number}": _down(number) if number % 2 else _up(ports[number], number) for number in range(size)}
     app = Flask("benchmarks")
     app.config["SIGNALR_ENDPOINTS"] = endpoints
     signalr = SignalR(app)

@@ -101,8 +101,7 @@ def test_without_renewal_long_polling_ends_with_its_token(node: ClientProcess) -
         with node.client(**site.options("LongPolling")) as ada:
             site.clock.ahead = 150
             site.hub.clients.all.send("news", "for long polling to end its poll")
-            ada.message()
-            closed = ada.expect("closed")
+            closed = ada.wait_for("closed")
 
     assert "401" in closed["error"]
 

@@ -144,6 +144,15 @@ def test_an_expired_value_is_not_used(source: Source, clock: Clock) -> None:
     assert source.seen == [None, None]
 
 
+def test_a_value_that_ends_before_it_would_be_renewed_is_not_used(source: Source, clock: Clock) -> None:
+    """The tokens of a credential may have seconds left when they come."""
+    value = Refreshed("the value", lambda known: replace(source(known), expires_at=clock.now + 1), clocks=clock.clocks)
+    value.get()
+    clock.now += 1
+
+    assert value.get() == "value 2"
+
+
 @pytest.mark.parametrize("error", [FetchFailed("no way"), OSError("no way"), SystemExit("no way")], ids=repr)
 def test_without_a_value_a_failure_is_told_and_logged(
     error: BaseException, source: Source, caplog: pytest.LogCaptureFixture

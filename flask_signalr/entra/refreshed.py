@@ -191,7 +191,7 @@ class Refreshed(Generic[T]):
         now = self._clocks.unix()
         early = max(fresh.renew_at - now, 0) * _JITTER * self._clocks.luck()
         with state.changed:
-            state.fresh = replace(fresh, renew_at=fresh.renew_at - early)
+            state.fresh = replace(fresh, renew_at=min(fresh.renew_at - early, fresh.expires_at))
             state.failure, state.is_refused, state.next_fetch, state.fetching_since = "", False, -math.inf, None
             state.changed.notify_all()
 

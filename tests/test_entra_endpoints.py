@@ -28,7 +28,7 @@ from tests.entra_authority import APP_ID, OTHER_APP_ID, EntraAuthority
 from tests.live import LONGEST_WAIT, serving
 from tests.test_entra_live import settings_for
 
-SOON = {"SIGNALR_HEALTH_INTERVAL": 1, "SIGNALR_HEALTH_TIMEOUT": 0.1}
+SOON: dict[str, Any] = {"SIGNALR_HEALTH_INTERVAL": 1, "SIGNALR_HEALTH_TIMEOUT": 0.1}
 """A probe that waits for a token fails long before it comes."""
 
 

@@ -279,9 +279,9 @@ def fails_to_start(self: threading.Thread) -> None:
 
 def test_a_long_cause_is_cut_and_stays_on_one_line(source: Source) -> None:
     value = refreshed(source)
-    source.before = fails(ValueError("a\nb " + "x" * 5000))
+    source.before = fails(ValueError("a\nb " + "x" * 500))
 
-    with pytest.raises(NotFetched, match="^ValueError: a b xxx[^\\n]*$"):
+    with pytest.raises(NotFetched, match=r"^ValueError: a b x+$"):
         value.get()
 
 

@@ -1,16 +1,19 @@
 """The sign-in of a live connection at the service: what is asked, who has it, and what is believed of the answer."""
 
 import json
+import threading
+import time
 import traceback
 from typing import Any
 
 import pytest
 
-from flask_signalr import Claims, RefreshRefused, ServiceUnreachable
+from flask_signalr import Claims, RefreshRefused, ServiceClient, ServiceUnreachable
 from flask_signalr.claims_header import escape_claims
-from flask_signalr.rest.authentication import LiveConnection
+from flask_signalr.rest.authentication import DOWN_TIMEOUT, REFRESH_TIMEOUT, LiveConnection
 from flask_signalr.rest.exchange import ServiceRequest, ServiceResponse
 from tests.recorded_service import EAST, WEST, RecordedService, by_host
+from tests.scripted_server import LONGEST_WAIT
 
 TOKEN = "a-connection-token"
 
@@ -136,7 +139,7 @@ def test_one_endpoint_that_fails_does_not_hide_the_one_that_has_it() -> None:
         ([NOT_FOUND, NOT_FOUND], "connection_not_found"),
         ([refused(403, "ConnectionUserMismatch"), NOT_FOUND], "permission_change_rejected"),
         ([NOT_FOUND, refused(403, "ConnectionUserMismatch", header=False)], "permission_change_rejected"),
-        ([NOT_FOUND, refused(403)], "permission_change_rejected"),
+        ([NOT_FOUND, refused(403)], "internal_server_error"),
         ([NOT_FOUND, refused(403, "RoleMissing")], "internal_server_error"),
         ([NOT_FOUND, refused(401)], "internal_server_error"),
         ([NOT_FOUND, refused(400)], "internal_server_error"),
@@ -153,6 +156,110 @@ def test_what_the_endpoints_say_comes_to_one_code(answers: list[ServiceResponse]
 
     assert refusal.value.code == code
     assert TOKEN not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("read", "code"),
+    [
+        (ADA, "internal_server_error"),
+        (granted(("asrs.s.uid", "bob")), "permission_change_rejected"),
+        (refused(403), "internal_server_error"),
+        (NOT_FOUND, "internal_server_error"),
+    ],
+    ids=["the same user's", "another's", "a secret too", "unknown"],
+)
+def test_a_403_without_a_code_blames_the_user_only_if_the_connection_is_another_users(
+    read: ServiceResponse, code: str
+) -> None:
+    """Our own identity may lack the role, or a firewall may answer."""
+
+    def answer(request: ServiceRequest) -> ServiceResponse:
+        if "west" in request.url:
+            return NOT_FOUND
+        return read if "/connections/claims" in request.url else refused(403)
+
+    service = RecordedService(answer)
+
+    with pytest.raises(RefreshRefused) as refusal:
+        connection(service, EAST, WEST).renew((), None)
+
+    assert refusal.value.code == code
+    assert len(service.requests) == 3
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [(ADA, None), (refused(403, "ConnectionUserMismatch"), "permission_change_rejected")],
+    ids=["renewed", "refused"],
+)
+def test_an_endpoint_that_hangs_delays_no_refresh_that_another_decides(
+    answer: ServiceResponse, code: str | None
+) -> None:
+    """Else whoever signs in could hold all workers of an app during an outage."""
+    over = threading.Event()
+
+    def hang(request: ServiceRequest) -> ServiceResponse:
+        if "west" in request.url:
+            return answer
+        over.wait(LONGEST_WAIT)
+        return ADA  # which would come to something else than what is expected
+
+    service = RecordedService(hang)
+    caller = service.hub(EAST, WEST).using(timeout=2 * LONGEST_WAIT).caller
+    live = LiveConnection(caller, TOKEN, "ada", time.monotonic() + 2 * LONGEST_WAIT)
+
+    try:
+        if code is None:
+            assert live.renew((), None).endpoint is WEST
+        else:
+            with pytest.raises(RefreshRefused, match=code):
+                live.renew((), None)
+    finally:
+        over.set()
+
+
+def test_guessed_connection_tokens_hold_no_worker_longer_than_a_refresh_may_take() -> None:
+    service = RecordedService(lambda request: NOT_FOUND)
+    caller = service.hub(EAST, WEST).using(timeout=600).caller
+
+    for _ in range(2):
+        with pytest.raises(RefreshRefused):
+            LiveConnection(caller, TOKEN, "ada").renew((), None)
+    single = LiveConnection(service.hub(EAST).using(timeout=600).caller, TOKEN, "ada")
+    with pytest.raises(RefreshRefused):
+        single.claims()
+
+    assert max(request.timeout for request in service.requests) <= REFRESH_TIMEOUT
+
+
+def test_an_endpoint_that_is_down_is_asked_all_the_same_but_shortly() -> None:
+    """Its clients may still be connected."""
+    service = RecordedService(by_host(east=NOT_FOUND, west=ADA))
+    client = ServiceClient([EAST, WEST], transport=service)
+    client.heed(lambda endpoint: endpoint is WEST, 2)
+
+    renewed = LiveConnection(client.hub("chat").caller, TOKEN, "ada").renew((), None)
+
+    assert renewed.endpoint is WEST
+    timeouts = {request.url.partition(".")[0]: request.timeout for request in service.requests}
+    assert timeouts["https://west"] <= DOWN_TIMEOUT < timeouts["https://east"]
+
+
+def test_the_questions_of_one_refresh_share_its_time() -> None:
+    service = RecordedService(lambda request: ADA)
+    live = LiveConnection(service.hub(EAST).caller, TOKEN, "ada", time.monotonic() - 1)
+
+    with pytest.raises(RefreshRefused, match="internal_server_error"):
+        live.renew((), None)
+
+    assert service.requests == []
+
+
+def test_a_made_up_connection_token_does_not_make_the_log_unreadable() -> None:
+    service = RecordedService(lambda request: refused(400))
+
+    with pytest.raises(RefreshRefused, match="the service finds a fault in the call"):
+        LiveConnection(service.hub(EAST).caller, "e", "ada").renew((), None)
 
 
 @pytest.mark.parametrize("status", [400, 403])

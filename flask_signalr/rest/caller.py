@@ -2,13 +2,14 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from flask_signalr.errors import InvalidName, ServiceError
 from flask_signalr.rest.calls import Call, HubAddress
 from flask_signalr.rest.endpoint_client import EndpointClient
 from flask_signalr.rest.exchange import ServiceResponse
 from flask_signalr.rest.fan_out import Failure, Task, fan_out
+from flask_signalr.rest.roll_call import Question, roll_call
 from flask_signalr.service_errors import PartialFailure, RecipientNotFound
 
 Outcome = ServiceResponse | Failure | None
@@ -93,9 +94,22 @@ class HubCaller:
             status=404,
         )
 
-    def ask_each(self, call: Call) -> list[Outcome]:
-        """Return what came of a call at each endpoint, in the order of the endpoints."""
-        return list(fan_out([self._task(call, endpoint) for endpoint in self.endpoints], self.timeout).values())
+    def ask_each(
+        self, call: Call, patience: Callable[[EndpointClient], float], is_decisive: Callable[[Outcome], bool]
+    ) -> list[Outcome]:
+        """Return what came of a call at each endpoint, in the order of the endpoints.
+
+        Args:
+            call: The call.
+            patience: Returns the seconds that an endpoint may take.
+            is_decisive: As `roll_call` takes it.
+        """
+        limits = [min(self.timeout, patience(endpoint)) for endpoint in self.endpoints]
+        tasks = [
+            replace(self, timeout=limit)._task(call, endpoint)
+            for endpoint, limit in zip(self.endpoints, limits, strict=True)
+        ]
+        return roll_call(list(map(Question, tasks, limits)), is_decisive)
 
     def _outcomes(
         self, calls: Sequence[Call], is_enough: Callable[[Outcome], bool] = lambda outcome: False

@@ -13,8 +13,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flask_signalr.emulator.exchanged_keys import ExchangedKeys
 from flask_signalr.emulator.tokens import TokenCheck
 from flask_signalr.errors import AccessTokenRefused
+from flask_signalr.tokens import SigningKey, sign_access_token
 from tests.emulated import KEY, NOW, OTHER_KEY, client_token, token
 
 AUDIENCE = "http://localhost/client/?hub=chat"
@@ -334,3 +336,20 @@ def test_a_rest_token_for_another_call_is_refused(audience: str) -> None:
 
 def test_a_rest_token_opens_no_hub() -> None:
     assert refusal(token({"aud": f"http://localhost{PATH}"})).check == "aud"
+
+
+def test_a_key_that_was_handed_out_for_client_tokens_opens_no_rest_call() -> None:
+    """The role 'SignalR App Server' is given such a key, and may call nothing."""
+    keys = ExchangedKeys(3600)
+    key = keys.hand_out(NOW)
+    check = TokenCheck((KEY,), frozenset({"localhost"}), 8888, keys)
+    signing_key = SigningKey(key.access_key, key.key_id)
+
+    def signed(audience: str) -> str:
+        return sign_access_token(signing_key, audience, (), lifetime=60, now=NOW)
+
+    check.client(signed(AUDIENCE), "chat", NOW)
+    with pytest.raises(AccessTokenRefused) as caught:
+        check.rest(signed(f"http://localhost{PATH}"), PATH, QUERY, NOW)
+
+    assert caught.value.check == "signature"

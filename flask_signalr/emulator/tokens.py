@@ -103,12 +103,12 @@ class TokenCheck:
         Raises:
             AccessTokenRefused: The token does not open this hub.
         """
-        claims = self._valid_claims(token, now)
+        claims = self._valid_claims(token, now, self._exchanged_keys)
         self._address.check_client(claims, hub)
         return ClientIdentity(_user_id(claims), claims)
 
     def rest(self, token: str | None, path: str, query: str, now: float) -> None:
-        """Check the token of a REST call.
+        """Check the token of a REST call, which an exchanged key does not sign: it is for client tokens alone.
 
         Args:
             token: The token, if there was one.
@@ -121,9 +121,9 @@ class TokenCheck:
         """
         self._address.check_call(self._valid_claims(token, now), path, query)
 
-    def _valid_claims(self, token: str | None, now: float) -> dict[str, Any]:
-        """Return the claims of a token that is signed and in force."""
-        claims = self._signed_claims(token, now)
+    def _valid_claims(self, token: str | None, now: float, exchanged: ExchangedKeys | None = None) -> dict[str, Any]:
+        """Return the claims of a token that is signed, with an access key or one of those, and in force."""
+        claims = self._signed_claims(token, now, exchanged)
         expires_at = _time(claims, "exp")
         if expires_at is None:
             raise AccessTokenRefused("exp", "the access token has no expiry: add the claim exp, in Unix seconds")
@@ -140,7 +140,7 @@ class TokenCheck:
             )
         return claims
 
-    def _signed_claims(self, token: str | None, now: float) -> dict[str, Any]:
+    def _signed_claims(self, token: str | None, now: float, exchanged: ExchangedKeys | None) -> dict[str, Any]:
         if not token:
             raise AccessTokenRefused(
                 "form",
@@ -152,8 +152,9 @@ class TokenCheck:
                 "length", f"the access token has {len(token)} characters and the service accepts {TOKEN_LIMIT}"
             )
         try:
-            key_id = None if self._exchanged_keys is None else _SIGNATURES.get_unverified_header(token).get("kid")
-            for access_key in self._keys(key_id, now):
+            key_id = None if exchanged is None else _SIGNATURES.get_unverified_header(token).get("kid")
+            named = exchanged.find(key_id, now) if exchanged is not None and key_id else None
+            for access_key in self._access_keys if named is None else (named,):
                 try:
                     return _claims(_SIGNATURES.decode(token, access_key.encode(), algorithms=["HS256", "HS512"]))
                 except jwt.InvalidSignatureError:
@@ -174,11 +175,6 @@ class TokenCheck:
             "signature",
             "the access token's signature does not match: sign it with the AccessKey of the connection string",
         )
-
-    def _keys(self, key_id: str | None, now: float) -> Iterable[str]:
-        """Return the keys that may have signed a token: the one that it names, if that is known, or the fixed ones."""
-        exchanged = self._exchanged_keys.find(key_id, now) if self._exchanged_keys is not None and key_id else None
-        return self._access_keys if exchanged is None else (exchanged,)
 
 
 def _claims(payload: bytes) -> dict[str, Any]:

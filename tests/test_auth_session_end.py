@@ -156,3 +156,33 @@ def test_a_session_that_the_app_keeps_elsewhere_is_bounded_where_it_is_permanent
     claims = claims_of(app.test_client())
 
     assert claims["exp"] - claims["iat"] == lifetime
+
+
+def caller_without_session(cookie: str | None) -> FlaskClient:
+    """Return a caller whom the app signs in for one request, whatever cookie it sends."""
+    app = session_app(CookieAuth(lambda: session.get("name")))
+
+    @app.before_request
+    def begin() -> None:
+        session["name"] = "ada"
+        session.modified = False
+
+    client = app.test_client()
+    if cookie is not None:
+        client.set_cookie("session", cookie)
+    return client
+
+
+@pytest.mark.parametrize("cookie", [None, "", "x", "a.b", "a.b.c"])
+def test_a_session_that_the_app_begins_and_sends_no_cookie_of_has_no_end(cookie: str | None) -> None:
+    """Such as that of a caller with an API key."""
+    claims = claims_of(caller_without_session(cookie))
+
+    assert claims["asrs.s.uid"] == "ada"
+    assert "asrs.s.aeo" not in claims
+
+
+def test_a_forged_cookie_beside_such_a_session_prolongs_nothing() -> None:
+    answer = caller_without_session("a.MTIz.c").post("/chat/negotiate?negotiateVersion=1")
+
+    assert answer.status_code == 401

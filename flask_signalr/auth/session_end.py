@@ -2,6 +2,7 @@
 
 from flask import Flask, current_app, request, session
 from flask.sessions import SecureCookieSessionInterface, SessionMixin
+from itsdangerous import BadData
 from itsdangerous.encoding import base64_decode, bytes_to_int
 
 
@@ -11,7 +12,7 @@ def session_ends_at(now: int) -> int | None:
     Flask's own session is a signed cookie that holds for ``PERMANENT_SESSION_LIFETIME`` from its signature on, also
     where the browser would forget it earlier. It is signed anew by every answer that sets it: where the session was
     changed, and of a permanent one by every answer at all (``SESSION_REFRESH_EACH_REQUEST``). Of a session that the
-    app keeps elsewhere only a permanent one has a known bound.
+    app keeps elsewhere only a permanent one has a known bound, and one that no cookie carries on has no other request.
 
     Args:
         now: The time, in Unix seconds.
@@ -28,7 +29,8 @@ def session_ends_at(now: int) -> int | None:
         return now + lifetime if current.permanent else None
     if interface.should_set_cookie(app, current):
         return now + lifetime
-    return _signed_at(request.cookies[interface.get_cookie_name(app)]) + lifetime
+    signed_at = _signed_at(request.cookies.get(interface.get_cookie_name(app), ""))
+    return None if signed_at is None else signed_at + lifetime
 
 
 def _is_flasks_own(interface: object) -> bool:
@@ -38,9 +40,14 @@ def _is_flasks_own(interface: object) -> bool:
     )
 
 
-def _signed_at(cookie: str) -> int:
-    """Return the time in a signed cookie, in Unix seconds; Flask has verified it, or there were no session.
+def _signed_at(cookie: str) -> int | None:
+    """Return the time in a signed cookie, in Unix seconds; ``None`` if it has none.
+
+    Flask has verified it, unless the app filled the session of this request without one that is good.
 
     Source: pallets/itsdangerous:src/itsdangerous/timed.py, TimestampSigner.
     """
-    return bytes_to_int(base64_decode(cookie.rsplit(".", 2)[1]))
+    try:
+        return bytes_to_int(base64_decode(cookie.rsplit(".", 2)[1]))
+    except (IndexError, BadData):
+        return None

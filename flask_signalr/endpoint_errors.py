@@ -17,8 +17,14 @@ class RouterRefused(SignalRError):
     Args:
         text: For the caller.
         status: The HTTP status of the answer, 400 to 599.
+
+    Raises:
+        ValueError: The status is none of these: a refusal must not look like a success.
     """
 
     def __init__(self, text: str, status: int = 400) -> None:
+        given: object = status
+        if not isinstance(given, int) or not 400 <= given <= 599:
+            raise ValueError(f"RouterRefused(status=…) takes a whole number from 400 to 599, not {status!r}")
         super().__init__(text)
         self.status = status

@@ -34,14 +34,17 @@ class QueryRouter(EndpointRouter):
         """Return the endpoint that the query names; the default choice if none that is up has this name.
 
         Raises:
-            RouterRefused: The query of a negotiate request names none, or several: 400.
+            RouterRefused: The query of a negotiate request names none, or several, or is not UTF-8: 400.
             NoServiceEndpoint: There is none to choose.
             ValueError: As `EndpointRouter`.
         """
         group, asking = EndpointGroup.of(endpoints), _negotiate_request()
         if asking is None:
             return super().negotiate_endpoint(principal, group)
-        names = asking.args.getlist(self._parameter)
+        try:
+            names = asking.args.getlist(self._parameter)
+        except UnicodeDecodeError as exc:  # our own view has found this out before, an app's has not
+            raise RouterRefused("the query is not UTF-8") from exc
         if len(names) > 1:
             raise RouterRefused(f"the query has several {self._parameter}: send one")
         if names in ([], [""]):

@@ -195,6 +195,21 @@ def test_a_negotiate_view_of_the_apps_own_is_routed_too(path: str) -> None:
     assert sent_to(app, "endpoint=west", path=path) == {"west"}
 
 
+def test_a_query_that_is_not_utf_8_is_no_fault_of_a_negotiate_view_of_the_apps_own() -> None:
+    signalr = SignalR(endpoint_router=QueryRouter())
+    chat = signalr.hub("chat")
+    app = create_app(signalr)
+    app.register_error_handler(RouterRefused, lambda error: (str(error), error.status))
+
+    @app.post("/own/negotiate")
+    def own() -> Response:
+        return jsonify(chat.negotiate("ada").to_dict())
+
+    answer = app.test_client().post("/own/negotiate", environ_overrides={"QUERY_STRING": "endpoint=\xff"})
+
+    assert (answer.status_code, answer.text) == (400, "the query is not UTF-8")
+
+
 # By a claim.
 
 

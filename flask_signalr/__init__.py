@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from flask_signalr.endpoint_errors import NoServiceEndpoint, RouterRefused, SigningKeyUnavailable
     from flask_signalr.endpoint_health import EndpointStatus
     from flask_signalr.endpoint_signal import endpoint_changed
-    from flask_signalr.endpoints import EndpointRouter, ServiceEndpoint
+    from flask_signalr.endpoints import EndpointGroup, EndpointRouter, ServiceEndpoint
     from flask_signalr.errors import (
         AccessTokenRefused,
         AccessTokenTooLong,
@@ -125,6 +125,7 @@ __all__ = [
     "ConnectRefused",
     "CookieAuth",
     "EmulatorUnavailable",
+    "EndpointGroup",
     "EndpointRouter",
     "EndpointStatus",
     "EntraTokenUnavailable",
@@ -231,7 +232,7 @@ _HOMES = {
     "endpoint_errors": "NoServiceEndpoint RouterRefused SigningKeyUnavailable",
     "endpoint_health": "EndpointStatus",
     "endpoint_signal": "endpoint_changed",
-    "endpoints": "EndpointRouter ServiceEndpoint",
+    "endpoints": "EndpointGroup EndpointRouter ServiceEndpoint",
     "errors": "AccessTokenRefused AccessTokenTooLong AuthenticationFailed AuthorizationDenied BadRequest "
     "BodyTooLarge ConfigurationError ConnectRefused EmulatorUnavailable HubException HubNotFound "
     "IdentityProviderUnavailable InvalidClaim InvalidName InvalidSignature InvocationFailed MissingExtra "

@@ -49,6 +49,7 @@ class AppState:
         self.app = app
         self._schemes: list[AuthScheme] = []
         self._transport: Transport | None = None
+        self._warned: dict[str, set[str]] = {}  # by hub, for all settings: a warning that came once is known
         self._declarations = declarations
         self._defaults = defaults
         self._configured = self._checked(Configured(app, settings, defaults, self._services(settings)))
@@ -145,7 +146,13 @@ class AppState:
                 raise HubNotFound("no hub of this name is declared here")
             options = configured.options_of(declaration.keywords)
             mounted = configured.hubs[name] = MountedHub(
-                name, options, configured.settings, declaration.methods, configured.services, configured.token_check
+                name,
+                options,
+                configured.settings,
+                declaration.methods,
+                configured.services,
+                configured.token_check,
+                self._warned.setdefault(name, set()),
             )
         return mounted
 

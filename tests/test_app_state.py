@@ -3,7 +3,7 @@
 import pytest
 from flask import Flask
 
-from flask_signalr import CookieAuth, HubNotFound
+from flask_signalr import Claims, CookieAuth, HubNotFound, Principal
 from flask_signalr.app_state import AppState
 from flask_signalr.config import Settings
 from flask_signalr.configured import LONGEST_WINDOW_IN_MEMORY
@@ -27,6 +27,17 @@ def test_a_hub_is_made_once() -> None:
     state = state_with({"chat": {}})
 
     assert state.hub("chat") is state.hub("chat")
+
+
+def test_what_is_warned_of_once_is_not_warned_of_again_after_a_reload(caplog: pytest.LogCaptureFixture) -> None:
+    state = state_with({"chat": {}})
+    nameless = Principal(None, Claims((("role", "staff"),)), scheme="Cookie")
+    state.hub("chat").user_id(nameless)
+
+    state.reload(SETTINGS)
+    state.hub("chat").user_id(nameless)
+
+    assert caplog.text.count("finds no id in a principal") == 1
 
 
 def test_a_hub_may_be_declared_at_any_time() -> None:

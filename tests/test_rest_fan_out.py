@@ -3,10 +3,11 @@
 import itertools
 import os
 import threading
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
@@ -202,6 +203,21 @@ def test_a_fan_out_is_concurrent_and_bounded() -> None:
     RecordedService(answer).hub().groups(*(f"g{number}" for number in range(3 * CALLS_PER_ENDPOINT))).send("news")
 
     assert most <= CALLS_PER_ENDPOINT
+
+
+def test_no_more_calls_wait_for_the_threads_of_an_endpoint_than_these_can_make_at_once() -> None:
+    """What a large fan-out hands over beyond that, all others would wait for."""
+    handed_over: list[Future[Any]] = []
+
+    class Busy(WorkerThreads):
+        def submit(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> "Future[Any]":
+            handed_over.append(Future())
+            return handed_over[-1]
+
+    outcomes = fan_out([Task(PerProcess(Busy), bool, no_time)] * 500, 0)
+
+    assert len(handed_over) == CALLS_PER_ENDPOINT
+    assert len(outcomes) == 500
 
 
 def test_a_small_fan_out_need_not_wait_for_the_end_of_a_large_one() -> None:

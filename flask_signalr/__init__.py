@@ -55,7 +55,6 @@ if TYPE_CHECKING:
         OriginNotAllowed,
         ProtocolError,
         RequestReplayed,
-        ServiceError,
         SignalRError,
         SignOnFailed,
         StoreUnavailable,
@@ -97,6 +96,7 @@ if TYPE_CHECKING:
         PartialFailure,
         RecipientNotFound,
         ServiceBusy,
+        ServiceError,
         ServiceRefusedCall,
         ServiceRefusedToken,
         ServiceUnreachable,
@@ -237,7 +237,7 @@ _HOMES = {
     "BodyTooLarge ConfigurationError ConnectRefused EmulatorUnavailable HubException HubNotFound "
     "IdentityProviderUnavailable InvalidClaim InvalidName InvalidSignature InvocationFailed MissingExtra "
     "NegotiationRefused OriginNotAllowed ProtocolError RequestReplayed "
-    "ServiceError SignOnFailed SignalRError StoreUnavailable Unavailable UnsupportedMediaType",
+    "SignOnFailed SignalRError StoreUnavailable Unavailable UnsupportedMediaType",
     "extension": "SignalR",
     "hub": "Hub",
     "hub_options": "HubOptions",
@@ -255,7 +255,7 @@ _HOMES = {
     "routers": "ClaimRouter QueryRouter RegionRouter",
     "server_sdk_url": "ServerSdkUrl",
     "service_errors": "ClientInvocationFailed EntraTokenUnavailable PartialFailure RecipientNotFound ServiceBusy "
-    "ServiceRefusedCall ServiceRefusedToken ServiceUnreachable",
+    "ServiceError ServiceRefusedCall ServiceRefusedToken ServiceUnreachable",
     "token_claims": "TokenOptions",
 }
 """Which module has which public names."""

@@ -43,7 +43,7 @@
         ├── NoServiceEndpoint       no service endpoint can take the connection
         └── SigningKeyUnavailable   no key to sign with is to be had through Entra ID
 
-What is below `ServiceError` stands in `flask_signalr.service_errors`, what speaks of endpoints in
+`ServiceError` and what is below it stand in `flask_signalr.service_errors`, what speaks of endpoints in
 `flask_signalr.endpoint_errors`, and `RefreshRefused` in `flask_signalr.refresh`.
 The numbers are the HTTP statuses that ``flask_signalr.views`` answers with; nothing else knows HTTP.
 The text of every error is written for its reader and never holds a secret or a token.
@@ -236,36 +236,6 @@ class ConnectRefused(SignalRError):
 
 class InvalidName(SignalRError):
     """A hub, group, user or connection name that no REST call can carry, or that would lead the call elsewhere."""
-
-
-class ServiceError(SignalRError):
-    """The service refused a REST call, or could not be reached.
-
-    Args:
-        message: What happened; never a token.
-        method: The HTTP method of the call.
-        path: The path of the call, without its query.
-        status: The HTTP status of the answer; ``None`` if there was none.
-        code: The service's own code, such as ``Error.Connection.NotExisted``; ``None`` if it gave none.
-        request_id: What the service calls the request, for its support; ``None`` if it did not say.
-    """
-
-    def __init__(
-        self,
-        message: str,
-        *,
-        method: str,
-        path: str,
-        status: int | None = None,
-        code: str | None = None,
-        request_id: str | None = None,
-    ) -> None:
-        super().__init__(message)
-        self.method = method
-        self.path = path
-        self.status = status
-        self.code = code
-        self.request_id = request_id
 
 
 class StoreUnavailable(SignalRError):

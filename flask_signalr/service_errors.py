@@ -2,9 +2,41 @@
 
 from collections.abc import Mapping
 
-from flask_signalr.errors import InvalidName, ServiceError
+from flask_signalr.errors import InvalidName, SignalRError
 
 _SHOWN_FAILURES = 10
+
+
+class ServiceError(SignalRError):
+    """The service refused a REST call, or could not be reached.
+
+    Args:
+        message: What happened; never a token.
+        method: The HTTP method of the call.
+        path: The path of the call, without its query.
+        status: The HTTP status of the answer; ``None`` if there was none.
+        code: The service's own code, such as ``Error.Connection.NotExisted``; ``None`` if it gave none.
+        request_id: What the service calls the request, for its support; ``None`` if it did not say.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        method: str,
+        path: str,
+        status: int | None = None,
+        code: str | None = None,
+        request_id: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.method = method
+        self.path = path
+        self.status = status
+        self.code = code
+        self.request_id = request_id
+
+
 _NOT_MADE = ServiceError("no call was made", method="", path="")
 
 

@@ -11,9 +11,10 @@ from uuid import uuid4
 import pytest
 
 from flask_signalr import Principal
-from flask_signalr.errors import MissingExtra, ServiceError, StoreUnavailable
+from flask_signalr.errors import MissingExtra, StoreUnavailable
 from flask_signalr.invocation import Invocation
 from flask_signalr.presence import CHECKS_PER_READ, Presence, PresenceTimes
+from flask_signalr.service_errors import ServiceError
 from flask_signalr.stores.memory import MemoryStore
 from flask_signalr.stores.store import Connection, Store
 from flask_signalr.stores.store_url import store_from_url

@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
-from flask_signalr.errors import AuthorizationDenied, ServiceError, StoreUnavailable
+from flask_signalr.errors import AuthorizationDenied, StoreUnavailable
 from flask_signalr.refused_connections import RECONNECT, REMEMBERED, REMEMBERED_END, RefusedConnections
+from flask_signalr.service_errors import ServiceError
 from flask_signalr.stores.memory import MemoryStore
 from flask_signalr.stores.store import Connection
 from tests.emulated import Clock

@@ -17,7 +17,7 @@ from flask_signalr import (
     SignalR,
 )
 from flask_signalr.app_state import AppState
-from flask_signalr.errors import ServiceError
+from flask_signalr.service_errors import ServiceError
 from tests.apps import ACCESS_KEY, CONNECTION_STRING
 from tests.emulated import KEY, OTHER_KEY
 from tests.recorded_service import BROKEN, DONE, EAST, WEST, RecordedService, by_host

@@ -1,7 +1,12 @@
 """What a caller learns of calls that failed."""
 
-from flask_signalr.errors import ServiceError
-from flask_signalr.service_errors import PartialFailure, RecipientNotFound, ServiceBusy, ServiceUnreachable
+from flask_signalr.service_errors import (
+    PartialFailure,
+    RecipientNotFound,
+    ServiceBusy,
+    ServiceError,
+    ServiceUnreachable,
+)
 
 
 def busy(user_id: str) -> ServiceBusy:

@@ -13,8 +13,9 @@ from flask_login import LoginManager, UserMixin, login_user, logout_user
 
 from flask_signalr import BearerAuth, CookieAuth, SignalR, by_email
 from flask_signalr.app_state import AppState
-from flask_signalr.errors import InvalidName, ServiceError
+from flask_signalr.errors import InvalidName
 from flask_signalr.rest.exchange import ServiceRequest, ServiceResponse
+from flask_signalr.service_errors import ServiceError
 from flask_signalr.testing import FakeService
 from tests.apps import CONNECTION_STRING, NameAuth, create_app
 from tests.signing import SECRET

@@ -9,13 +9,13 @@ from flask_signalr.endpoint_errors import SigningKeyUnavailable
 from flask_signalr.endpoints import ServiceEndpoint
 from flask_signalr.entra.access_token import EntraIdentity
 from flask_signalr.entra.refreshed import logger
-from flask_signalr.errors import AuthenticationFailed, ConfigurationError, InvalidClaim, ServiceError
+from flask_signalr.errors import AuthenticationFailed, ConfigurationError, InvalidClaim
 from flask_signalr.negotiation import ClientAccess, prefixed_hub
 from flask_signalr.principal import ClaimsFilter, nothing
 from flask_signalr.rest.calls import Call, HubAddress, parameters
 from flask_signalr.rest.endpoint_client import EndpointClient
 from flask_signalr.rest.exchange import Transport
-from flask_signalr.service_errors import ServiceBusy
+from flask_signalr.service_errors import ServiceBusy, ServiceError
 from flask_signalr.token_claims import DEFAULT_TOKEN_OPTIONS, TokenOptions
 from flask_signalr.tokens import TOKEN_LIMIT
 

@@ -11,9 +11,9 @@ from flask_signalr.endpoint_health import NoVerdict
 from flask_signalr.endpoints import ServiceEndpoint
 from flask_signalr.entra.access_token import EntraIdentity
 from flask_signalr.entra.refreshed import FIRST_WAIT, FetchFailed, Fresh, NotFetched, NotTried, Pace, Refreshed
-from flask_signalr.errors import ServiceError
 from flask_signalr.rest.exchange import ServiceRequest, ServiceResponse, Transport
 from flask_signalr.rest.refusals import refusal
+from flask_signalr.service_errors import ServiceError
 from flask_signalr.tokens import SigningKey, sign_access_token
 
 RENEWAL = 55 * 60

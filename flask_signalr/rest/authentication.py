@@ -12,12 +12,12 @@ import msgspec
 
 from flask_signalr.claims import ClaimValue, short_name
 from flask_signalr.endpoints import ServiceEndpoint
-from flask_signalr.errors import ServiceError
 from flask_signalr.refresh import RefreshRefused
 from flask_signalr.rest.caller import HubCaller, Outcome
 from flask_signalr.rest.calls import API_VERSION, Call, json_body
 from flask_signalr.rest.endpoint_client import EndpointClient
 from flask_signalr.rest.exchange import ServiceResponse
+from flask_signalr.service_errors import ServiceError
 
 REFRESH_API_VERSION = "2026-07-01"
 

@@ -4,13 +4,13 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from flask_signalr.errors import InvalidName, ServiceError
+from flask_signalr.errors import InvalidName
 from flask_signalr.rest.calls import Call, HubAddress
 from flask_signalr.rest.endpoint_client import EndpointClient
 from flask_signalr.rest.exchange import ServiceResponse
 from flask_signalr.rest.fan_out import Failure, Task, fan_out
 from flask_signalr.rest.roll_call import Question, roll_call
-from flask_signalr.service_errors import PartialFailure, RecipientNotFound
+from flask_signalr.service_errors import PartialFailure, RecipientNotFound, ServiceError
 
 Outcome = ServiceResponse | Failure | None
 """What came of a call; ``None`` if what it names is not there."""

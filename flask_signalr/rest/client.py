@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from flask_signalr.endpoint_settings import check_names
 from flask_signalr.endpoints import EndpointGroup, ServiceEndpoint
-from flask_signalr.errors import ConfigurationError, MissingExtra, ServiceError
+from flask_signalr.errors import ConfigurationError, MissingExtra
 from flask_signalr.names import check_hub_name
 from flask_signalr.rest.caller import HubCaller
 from flask_signalr.rest.calls import HubAddress
@@ -16,7 +16,7 @@ from flask_signalr.rest.exchange import Transport
 from flask_signalr.rest.fan_out import Task, fan_out
 from flask_signalr.rest.hub_clients import HubClients, check_timeout
 from flask_signalr.rest.token_cache import TokenCache, TokenSource
-from flask_signalr.service_errors import ServiceUnreachable
+from flask_signalr.service_errors import ServiceError, ServiceUnreachable
 
 if TYPE_CHECKING:
     from flask_signalr.entra.access_token import EntraIdentity

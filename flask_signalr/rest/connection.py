@@ -5,10 +5,11 @@ from typing import Any, TypeVar, overload
 
 import msgspec
 
-from flask_signalr.errors import InvalidName, ServiceError
+from flask_signalr.errors import InvalidName
 from flask_signalr.names import part
 from flask_signalr.rest.caller import HubCaller
 from flask_signalr.rest.calls import Call, closing, json_body, message, parameters
+from flask_signalr.service_errors import ServiceError
 
 T = TypeVar("T")
 

@@ -8,13 +8,12 @@ from dataclasses import replace
 from flask_signalr.endpoint_health import NoVerdict
 from flask_signalr.endpoints import ServiceEndpoint
 from flask_signalr.entra.refreshed import NotFetched
-from flask_signalr.errors import ServiceError
 from flask_signalr.rest.calls import API_VERSION, Call, HubAddress
 from flask_signalr.rest.exchange import ServiceRequest, ServiceResponse, Transport
 from flask_signalr.rest.fan_out import new_workers
 from flask_signalr.rest.refusals import is_absent, refusal
 from flask_signalr.rest.token_cache import TokenSource
-from flask_signalr.service_errors import EntraTokenUnavailable, ServiceUnreachable
+from flask_signalr.service_errors import EntraTokenUnavailable, ServiceError, ServiceUnreachable
 
 _HEALTH = f"api/health?api-version={API_VERSION}"
 _NOBODY = f"api/hubs/health/connections/nobody?api-version={API_VERSION}"

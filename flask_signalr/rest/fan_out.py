@@ -8,9 +8,10 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from flask_signalr.errors import InvalidName, ServiceError
+from flask_signalr.errors import InvalidName
 from flask_signalr.rest.per_process import PerProcess
 from flask_signalr.rest.worker_threads import CALLS_PER_ENDPOINT, WorkerThreads, is_worker
+from flask_signalr.service_errors import ServiceError
 
 logger = logging.getLogger("flask_signalr.rest")
 

@@ -6,10 +6,11 @@ from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
-from flask_signalr.errors import InvalidName, ServiceError
+from flask_signalr.errors import InvalidName
 from flask_signalr.rest.caller import HubCaller
 from flask_signalr.rest.calls import LARGEST_PAGE, Call, parameters
 from flask_signalr.rest.endpoint_client import EndpointClient
+from flask_signalr.service_errors import ServiceError
 
 
 class GroupMember(msgspec.Struct, frozen=True, rename="camel"):

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from flask_signalr.errors import ConfigurationError, InvalidName, ServiceError
+from flask_signalr.errors import ConfigurationError, InvalidName
 from flask_signalr.names import check_new_user_id
 from flask_signalr.negotiation import ClientAccess
 from flask_signalr.rest.caller import HubCaller
@@ -14,6 +14,7 @@ from flask_signalr.rest.calls import Call, json_body, message, parameters
 from flask_signalr.rest.commands import Command
 from flask_signalr.rest.connection import Client
 from flask_signalr.rest.recipients import Everyone, Group, User
+from flask_signalr.service_errors import ServiceError
 
 _LONGEST_TRACING_ID = 2**64 - 1
 

@@ -5,12 +5,12 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from flask_signalr.errors import ServiceError
 from flask_signalr.rest.exchange import ServiceRequest, ServiceResponse
 from flask_signalr.service_errors import (
     ClientInvocationFailed,
     RecipientNotFound,
     ServiceBusy,
+    ServiceError,
     ServiceRefusedCall,
     ServiceRefusedToken,
 )

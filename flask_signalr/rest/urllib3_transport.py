@@ -24,12 +24,11 @@ from urllib3.exceptions import (
 from urllib3.exceptions import TimeoutError as Urllib3TimeoutError
 from urllib3.util import make_headers
 
-from flask_signalr.errors import ServiceError
 from flask_signalr.hosts import is_loopback
 from flask_signalr.rest.exchange import ServiceRequest, ServiceResponse
 from flask_signalr.rest.per_process import PerProcess
 from flask_signalr.rest.timed_connection import connection_class
-from flask_signalr.service_errors import ServiceUnreachable
+from flask_signalr.service_errors import ServiceError, ServiceUnreachable
 
 LONGEST_BODY = 16 * 1024 * 1024
 """Bytes of an answer that are read; the result of a client's method may be as long as a message."""

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 
+from flask_signalr.connection_string import shown_name
 from flask_signalr.endpoint_health import DEFAULT_HEALTH
 from flask_signalr.endpoint_settings import CONNECTION_STRING_FORM
 from flask_signalr.entra.entra_settings import TokenOrigin
@@ -120,6 +121,17 @@ def read_keys(config: Mapping[str, Any]) -> ConfigurationKeys:
         return msgspec.convert(given, ConfigurationKeys, strict=False)
     except msgspec.ValidationError as exc:
         fault, _, place = str(exc).rpartition(" - at ")
-        path = place.rpartition("$.")[2].rstrip("`")
+        path = _with_name(place.rpartition("$.")[2].rstrip("`"), given)
         form = _FORMS.get(path.partition("[")[0])
         raise ConfigurationError(f"{path}: {fault}; {form}" if form else f"{path}: {fault}") from None
+
+
+def _with_name(path: str, given: Mapping[str, Any]) -> str:
+    """Return where a fault is with the name that it is at, which msgspec leaves out: ``SIGNALR_ENDPOINTS['east']``."""
+    key, is_below_a_name, rest = path.partition("[...]")
+    for name, value in given[key].items() if is_below_a_name else ():
+        try:
+            msgspec.convert({key: {name: value}}, ConfigurationKeys, strict=False)
+        except msgspec.ValidationError:
+            return f"{key}[{shown_name(str(name))!r}]{rest}"
+    return path

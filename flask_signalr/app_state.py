@@ -1,6 +1,6 @@
 """What the extension keeps for one app: its settings, and the hubs as they are in this app."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
@@ -49,6 +49,7 @@ class AppState:
         self.app = app
         self._schemes: list[AuthScheme] = []
         self._transport: Transport | None = None
+        self._adapt: Callable[[Settings], Settings] = lambda settings: settings
         self._warned: dict[str, set[str]] = {}  # by hub, for all settings: a warning that came once is known
         self._declarations = declarations
         self._defaults = defaults
@@ -71,7 +72,7 @@ class AppState:
         Raises:
             ConfigurationError: A value cannot be used; then everything stays as it is.
         """
-        old = self._configured
+        old, settings = self._configured, self._adapt(settings)
         store = old.services.store if settings.store == old.settings.store else None
         services = self._services(settings, store, old.services.entra)
         configured = self._checked(Configured(self.app, settings, self._defaults, services))
@@ -87,8 +88,6 @@ class AppState:
             _check_tokens(configured, declaration.keywords)
         return configured
 
-    def _services(
-        self, settings: Settings, store: Store | None = None, entra: "EntraAccess | None" = None
     def check_tokens(self, keywords: HubKeywords) -> None:
         """Refuse a hub that wants in its tokens what the service's own cannot carry.
 
@@ -97,6 +96,8 @@ class AppState:
         """
         _check_tokens(self._configured, keywords)
 
+    def _services(
+        self, settings: Settings, store: Store | None = None, entra: "EntraAccess | None" = None
     ) -> AppServices:
         return AppServices(settings, partial(EndpointAnnouncer, self.app), store, entra)
 
@@ -118,6 +119,19 @@ class AppState:
         """Let every call of the service take this road from now on, such as one into a test's own service."""
         self._transport = transport
         self._configured.services.use_transport(transport)
+
+    def adapt(self, adapted: Callable[[Settings], Settings]) -> None:
+        """Change the settings, these and all further ones, such as to those that a test's own service needs.
+
+        Args:
+            adapted: Returns the changed settings.
+
+        Raises:
+            ConfigurationError: As `reload`.
+        """
+        self._adapt = adapted
+        if adapted(self.settings) != self.settings:
+            self.reload(self.settings)
 
     def init_schemes(self, keywords: HubKeywords) -> None:
         """Let the auth schemes in these keywords check the app, each the first time that it is seen.
@@ -178,6 +192,11 @@ class AppState:
         self._configured.services.clients(hub).user(user_id).close(reason)
 
 
+def _check_tokens(configured: Configured, keywords: HubKeywords) -> None:
+    if configured.settings.entra.has_issued_tokens:
+        configured.options_of(keywords)
+
+
 def current_state() -> AppState:
     """Return what is kept for the current app.
 
@@ -189,8 +208,3 @@ def current_state() -> AppState:
     if state is None:
         raise ConfigurationError("signalr.blueprint is registered in this app without signalr.init_app(app)")
     return state
-def _check_tokens(configured: Configured, keywords: HubKeywords) -> None:
-    if configured.settings.entra.has_issued_tokens:
-        configured.options_of(keywords)
-
-

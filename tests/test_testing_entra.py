@@ -6,7 +6,11 @@ import pytest
 from flask import Flask
 
 from flask_signalr import AuthScheme, Hub, Invocation, InvocationFailed, Principal, SignalR, nothing, only
+from flask_signalr.app_state import AppState
+from flask_signalr.config import Settings
 from flask_signalr.testing import FakeService
+from flask_signalr.testing.fake_identity import FakeCredential
+from tests.apps import CONNECTION_STRING
 
 ENTRA = "Endpoint=https://chat.service.example;AuthType=azure"
 SECONDARY = "a-key-of-the-service-that-verifies-0123456789-0123456789-0123456789="
@@ -51,6 +55,33 @@ def test_what_the_app_sends_arrives(source: str) -> None:
         hub.clients.user("ada").send("news", "for you")
 
     assert ada.received == [("news", "for you")]
+
+
+@pytest.mark.parametrize("source", ["key", "service"])
+def test_a_reload_in_a_test_signs_in_to_production_no_more_than_before(source: str) -> None:
+    app, hub = create_app(SIGNALR_TOKEN_SOURCE=source)
+    service = FakeService(app)
+    state: AppState = app.extensions["signalr"]
+
+    state.reload(Settings.from_config(app.config))
+    ada = service.connect("chat")
+    with app.app_context():
+        hub.clients.user("ada").send("news", "for you")
+
+    assert ada.received == [("news", "for you")]
+
+
+def test_an_app_that_gives_up_its_access_key_in_a_test_does_not_sign_in_to_production_either() -> None:
+    app, _ = create_app()
+    app.config["SIGNALR_CONNECTION_STRING"] = CONNECTION_STRING
+    state: AppState = app.extensions["signalr"]
+    state.reload(Settings.from_config(app.config))
+    FakeService(app)
+    app.config["SIGNALR_CONNECTION_STRING"] = ENTRA
+
+    state.reload(Settings.from_config(app.config))
+
+    assert isinstance(state.settings.entra.credential, FakeCredential)
 
 
 def test_hub_methods_are_called_where_a_key_verifies_the_service() -> None:

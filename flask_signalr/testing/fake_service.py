@@ -3,6 +3,7 @@
 import secrets
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -38,9 +39,9 @@ class FakeService:
     clients do reaches the app's upstream views in the same way, and what the app sends takes the road of the REST API,
     tokens and all. When a call of this class, or of a connection, returns, whatever it caused has happened.
 
-    An app without an access key signs in with a credential of the test, and not with its own until the next
-    ``signalr.reload()``. It is told what clients do if it knows how to verify that, by ``SIGNALR_SECONDARY_KEYS`` for
-    example; without, it would refuse every client.
+    An app without an access key signs in with a credential of the test and not with its own, after ``signalr.reload()``
+    too. It is told what clients do if it knows how to verify that, by ``SIGNALR_SECONDARY_KEYS`` for example; without,
+    it would refuse every client.
 
     What the app sends arrives at the service that was made last for it: one test has one.
 
@@ -67,8 +68,7 @@ class FakeService:
             self._service.upstream.rules = UpstreamRules((UpstreamRule(self._routes.upstream_template),))
         self._exchange = Exchange(app, self._service, clock)
         self._places: dict[str, ServiceEndpoint] = {}
-        if len(keys) < len(self._settings.endpoints):
-            self._state.reload(identified(self._settings, settings.access_keys[0]))
+        self._state.adapt(partial(identified, upstream_key=settings.access_keys[0]))
         self._state.use_transport(RestRoad(self._exchange, self._settings.endpoints, settings, clock, self._places))
 
     def connect(

@@ -11,6 +11,7 @@ from typing import Any
 
 from flask_signalr.claim_types import name_as_read
 from flask_signalr.claims import ClaimValue, short_name
+from flask_signalr.error_text import kind_of
 from flask_signalr.errors import AuthorizationDenied, ConfigurationError
 from flask_signalr.principal import ClaimsFilter, Principal, passing_types
 
@@ -128,9 +129,9 @@ class Policy:
         given: tuple[object, ...] = requirements
         for requirement in given:
             if not callable(requirement):
-                kind = type(requirement).__name__
+                kind = kind_of(requirement)
                 raise ConfigurationError(
-                    f"Policy(…) takes requirements, callables of an AuthorizationContext, not a {kind}; "
+                    f"Policy(…) takes requirements, callables of an AuthorizationContext, not {kind}; "
                     "the requirements of another policy are *policy.requirements"
                 )
             if any(requirement is factory for factory in (require_role, require_claim)):
@@ -188,7 +189,7 @@ def _no_boolean(answer: object) -> TypeError:
     if inspect.iscoroutine(answer):
         answer.close()  # it will not be awaited, and Python would complain of that
         return TypeError("it returned a coroutine, not True or False: a requirement is no async function")
-    return TypeError(f"it returned a {type(answer).__name__}, not True or False")
+    return TypeError(f"it returned {kind_of(answer)}, not True or False")
 
 
 @lru_cache

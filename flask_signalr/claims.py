@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from flask_signalr.claim_types import SHORT_NAMES
+from flask_signalr.error_text import kind_of
 from flask_signalr.errors import InvalidClaim
 
 ClaimValue = str | int | float | bool | dict[str, Any]
@@ -136,7 +137,7 @@ def merge_claims(pairs: Iterable[tuple[str, ClaimValue]]) -> dict[str, Any]:
 
 def _no_pairs(found: object) -> InvalidClaim:
     form = 'claims are a mapping or (type, value) pairs, such as {"role": ["staff"]}'
-    return InvalidClaim("(unknown)", f"{form}, and this is a {type(found).__name__}")  # the value may be a secret
+    return InvalidClaim("(unknown)", f"{form}, and this is {kind_of(found)}")  # the value may be a secret
 
 
 _PAIR = (tuple, list)  # constants: `tuple | list` would be made anew for each claim
@@ -178,8 +179,8 @@ def _checked(claim_type: str, value: Any) -> ClaimValue:
         return float(value)
     if isinstance(value, dict):
         return _json_object(claim_type, value)
-    kind = type(value).__name__
-    raise InvalidClaim(claim_type, f"a {kind} is no claim value; give a text, number, boolean or JSON object")
+    kind = kind_of(value)
+    raise InvalidClaim(claim_type, f"{kind} is no claim value; give a text, number, boolean or JSON object")
 
 
 def _json_object(claim_type: str, value: dict[Any, Any]) -> dict[str, Any]:

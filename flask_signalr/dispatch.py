@@ -11,7 +11,7 @@ import msgspec
 
 from flask_signalr.authorization import AuthorizationContext
 from flask_signalr.denial_log import log_denial
-from flask_signalr.error_text import error_text
+from flask_signalr.error_text import error_text, kind_of
 from flask_signalr.errors import AuthorizationDenied, BadRequest, HubException, ProtocolError
 from flask_signalr.handler_signature import Handler
 from flask_signalr.hub_methods import HubMethods
@@ -137,7 +137,7 @@ def _result(methods: HubMethods, invocation: Invocation, run: Run) -> Any:
         invocation = replace(invocation, target=method.name)
     result = _call(run, method.function, invocation, *arguments)
     if method.is_stream and result is not None:  # a generator, whose items nobody would ever see
-        raise TypeError(f"a method that streams sends its items itself and returns None, not a {type(result).__name__}")
+        raise TypeError(f"a method that streams sends its items itself and returns None, not {kind_of(result)}")
     return msgspec.UNSET if result is None and method.returns_nothing else result
 
 

@@ -1,4 +1,4 @@
-"""The text of an exception, which may be of an app's own class and fail to tell it."""
+"""Texts for errors: what an exception says, which may fail to tell it, and what a wrong value is."""
 
 
 def error_text(error: BaseException) -> str:
@@ -11,3 +11,13 @@ def error_text(error: BaseException) -> str:
         return str(error)
     except Exception:  # noqa: BLE001 - it is somebody else's code
         return type(error).__name__
+
+
+def kind_of(value: object) -> str:
+    """Return what a value is, for the text of an error: ``an int``, ``the class dict``, ``None``; never its content."""
+    if value is None:
+        return "None"
+    if isinstance(value, type):
+        return f"the class {value.__name__}"
+    name = type(value).__name__
+    return f"{'an' if name[0] in 'aeiouAEIOU' else 'a'} {name}"

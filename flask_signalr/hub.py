@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from flask_signalr.authorization import Policy, dropped_claim_types
 from flask_signalr.claims import Claims, ClaimsSource
+from flask_signalr.error_text import kind_of
 from flask_signalr.errors import ConfigurationError
 from flask_signalr.handler_signature import Handler
 from flask_signalr.hub_methods import HubMethods
@@ -160,7 +161,7 @@ class Hub:
         else:
             check_lifetime("lifetime", lifetime)
         if user_id is not None and not isinstance(user_id, str):
-            raise TypeError(f"user_id takes a str, not a {type(user_id).__name__}: the service routes by text")
+            raise TypeError(f"user_id takes a str, not {kind_of(user_id)}: the service routes by text")
         return mounted.access(user_id, Claims.of(claims), ANONYMOUS, lifetime)
 
     def _check_claims(self, name: str, policy: Policy) -> None:

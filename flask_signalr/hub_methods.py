@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from flask_signalr.authorization import Policy
+from flask_signalr.error_text import kind_of
 from flask_signalr.errors import BadRequest, ConfigurationError
 from flask_signalr.handler_signature import Handler, Unresolved, annotations, check_event, check_first, parameters
 from flask_signalr.invocation import Invocation
@@ -169,8 +170,8 @@ class HubMethods:
         check_method_name(name)
         given: object = policy
         if not isinstance(given, Policy | None):
-            kind = type(given).__name__
-            raise ConfigurationError(f"hub method {name!r}: policy= takes a Policy, not a {kind}: Policy(…) makes one")
+            kind = kind_of(given)
+            raise ConfigurationError(f"hub method {name!r}: policy= takes a Policy, not {kind}: Policy(…) makes one")
         known = self._methods.get(name.lower())
         if known is not None:
             raise ConfigurationError(

@@ -5,6 +5,7 @@ import time
 
 from flask_signalr.claims import Claims, customer_claims
 from flask_signalr.claims_header import claims_of_user, unescape_claims
+from flask_signalr.error_text import kind_of
 from flask_signalr.errors import BadRequest, SignalRError
 from flask_signalr.mounted_hub import MountedHub
 from flask_signalr.negotiation import client_access, prefixed_hub
@@ -60,7 +61,7 @@ def _pass_gate(hub: MountedHub, context: RefreshContext) -> None:
         logger.exception("hub %r: the refresh_gate failed, so it refuses", hub.name)
         raise RefreshRefused("permission_change_rejected", "the refresh_gate failed") from exc
     if not isinstance(answer, bool):  # such as a coroutine, which is true whatever it would have said
-        logger.error("hub %r: the refresh_gate returned a %s, so it refuses", hub.name, type(answer).__name__)
+        logger.error("hub %r: the refresh_gate returned %s, so it refuses", hub.name, kind_of(answer))
     if answer is not True:
         raise RefreshRefused("permission_change_rejected", "the refresh_gate said no")
 

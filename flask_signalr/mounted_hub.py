@@ -18,6 +18,7 @@ from flask_signalr.config import Settings
 from flask_signalr.denial_log import log_denial
 from flask_signalr.endpoint_errors import NoServiceEndpoint, RouterRefused, SigningKeyUnavailable
 from flask_signalr.endpoints import EndpointGroup, ServiceEndpoint
+from flask_signalr.error_text import kind_of
 from flask_signalr.errors import AuthorizationDenied, ConfigurationError
 from flask_signalr.hub_methods import HubMethods
 from flask_signalr.hub_options import HubOptions
@@ -119,7 +120,7 @@ class MountedHub:
                 )
             return None
         if not isinstance(user_id, str):
-            raise TypeError(f"the user_id_provider of hub {self.name!r} returned a {type(user_id).__name__}, not a str")
+            raise TypeError(f"the user_id_provider of hub {self.name!r} returned {kind_of(user_id)}, not a str")
         guard = self.options.collision_guard
         if guard is not None and not self._is_granted(guard(user_id, principal)):
             raise AuthorizationDenied("this sign-in may not use its user id: it belongs to another sign-in")
@@ -127,8 +128,8 @@ class MountedHub:
 
     def _is_granted(self, answer: object) -> bool:
         if not isinstance(answer, bool):  # such as a coroutine, which is true whatever it would have said
-            kind = type(answer).__name__
-            raise TypeError(f"the collision_guard of hub {self.name!r} returned a {kind}, not True or False")
+            kind = kind_of(answer)
+            raise TypeError(f"the collision_guard of hub {self.name!r} returned {kind}, not True or False")
         return answer
 
     def claims(self, principal: Principal, user_id: str | None = None) -> Claims:
@@ -146,9 +147,9 @@ class MountedHub:
         """
         claims: object = self.options.claims_filter(principal)
         if not isinstance(claims, Claims):
-            kind = type(claims).__name__
+            kind = kind_of(claims)
             raise TypeError(
-                f"the claims_filter of hub {self.name!r} returned a {kind}, not Claims: Claims.of(…) makes them"
+                f"the claims_filter of hub {self.name!r} returned {kind}, not Claims: Claims.of(…) makes them"
             )
         if principal.is_authenticated or (user_id is None and not claims.pairs):
             return claims
@@ -185,8 +186,8 @@ class MountedHub:
     def _endpoint(self, principal: Principal, endpoints: EndpointGroup) -> ServiceEndpoint:
         endpoint: object = self.options.endpoint_router.negotiate_endpoint(principal, endpoints)
         if not isinstance(endpoint, ServiceEndpoint):
-            kind = type(endpoint).__name__
-            raise TypeError(f"the endpoint_router of hub {self.name!r} returned a {kind}, not a ServiceEndpoint")
+            kind = kind_of(endpoint)
+            raise TypeError(f"the endpoint_router of hub {self.name!r} returned {kind}, not a ServiceEndpoint")
         if endpoint not in self.services.endpoints.all:  # whoever runs it would get clients, and their tokens
             raise ConfigurationError(
                 f"negotiate_endpoint of the endpoint_router of hub {self.name!r} returned endpoint "
@@ -200,10 +201,9 @@ class MountedHub:
         """Return the router's choice among the other endpoints; ``None`` if it finds none of them good."""
         others = EndpointGroup(one for one in endpoints if one != without)
         try:
-            other = self._endpoint(principal, others)
+            return self._endpoint(principal, others) if others else None
         except (NoServiceEndpoint, RouterRefused):
             return None
-        return other if other in others else None
 
     def _access_at(
         self, endpoint: ServiceEndpoint, user_id: str | None, claims: Claims, principal: Principal, lifetime: int

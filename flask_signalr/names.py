@@ -6,6 +6,7 @@ A name stands in the path of a call, and the path in the call's token, which has
 import re
 from urllib.parse import quote
 
+from flask_signalr.error_text import kind_of
 from flask_signalr.errors import InvalidName
 
 HUB_NAME_LETTERS = r"[A-Za-z0-9_`,.\[\]]"
@@ -73,7 +74,7 @@ def part(kind: str, name: object) -> str:
             when they are escaped (RFC 3986 §6.2.2.3), and make of a message to user ``..`` one to everybody.
     """
     if not isinstance(name, str):
-        raise InvalidName(f"a {kind} is named by a str, not by a {type(name).__name__}")
+        raise InvalidName(f"a {kind} is named by a str, not by {kind_of(name)}")
     if not name or name.isspace() or len(name) > _LONGEST[kind]:
         raise InvalidName(f"a {kind}'s name has 1 to {_LONGEST[kind]} characters, not all of them blanks")
     if name in (".", ".."):

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
+from flask_signalr.error_text import kind_of
 from flask_signalr.errors import SignalRError, StoreUnavailable
 from flask_signalr.invocation import Invocation
 from flask_signalr.stores.store import Connection, Store
@@ -101,7 +102,7 @@ class Presence:
         asked: object = user_id
         if not isinstance(asked, str | Everybody):
             raise TypeError(
-                f"presence is asked about a user id, a str, not a {type(asked).__name__}: a guest has none, and "
+                f"presence is asked about a user id, a str, not {kind_of(asked)}: a guest has none, and "
                 "connections() without one returns all connections"
             )
         wanted = asked if isinstance(asked, str) else None

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from flask_signalr.claims import NO_CLAIMS, Claims, ClaimsSource, short_name
+from flask_signalr.error_text import kind_of
 from flask_signalr.errors import ConfigurationError
 
 
@@ -54,12 +55,12 @@ class Principal:
 
 
 def _no_text(field: str, value: object) -> TypeError:
-    return TypeError(f"Principal({field}=…) takes a str or None, not a {type(value).__name__}")
+    return TypeError(f"Principal({field}=…) takes a str or None, not {kind_of(value)}")
 
 
 def _whole_seconds(expires_at: object) -> int:
     if isinstance(expires_at, bool) or not isinstance(expires_at, int | float):
-        raise TypeError(f"Principal(expires_at=…) takes Unix seconds or None, not a {type(expires_at).__name__}")
+        raise TypeError(f"Principal(expires_at=…) takes Unix seconds or None, not {kind_of(expires_at)}")
     return int(expires_at)
 
 
@@ -182,7 +183,7 @@ _RENAME = 'rename(…) takes a mapping of old claim types to new ones, as rename
 def _check_types(usage: str, claim_types: Iterable[object]) -> None:
     for claim_type in claim_types:
         if not isinstance(claim_type, str):
-            raise ConfigurationError(f"{usage}; a {type(claim_type).__name__} is no claim type")
+            raise ConfigurationError(f"{usage}; {kind_of(claim_type)} is no claim type")
 
 
 def passing_types(claims_filter: ClaimsFilter, claim_types: Iterable[str]) -> frozenset[str] | None:

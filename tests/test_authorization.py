@@ -15,6 +15,7 @@ from flask_signalr.authorization import (
     require_role,
 )
 from flask_signalr.claims import Claims
+from flask_signalr.error_text import kind_of
 from flask_signalr.errors import AuthorizationDenied, ConfigurationError
 from flask_signalr.principal import (
     ANONYMOUS,
@@ -221,12 +222,15 @@ def test_a_check_that_raises_denies() -> None:
     assert "reads_what_is_not_there" in denied.value.requirement
 
 
-@pytest.mark.parametrize("answer", [1, "yes", None, [True], object()])
-def test_an_answer_that_is_no_boolean_denies(answer: Any) -> None:
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [(1, "an int"), ("yes", "a str"), (None, "None"), ([True], "a list"), (object(), "an object")],
+)
+def test_an_answer_that_is_no_boolean_denies(answer: Any, kind: str) -> None:
     with pytest.raises(AuthorizationDenied) as denied:
         Policy(lambda context: answer).check(AuthorizationContext(Principal("ada"), "chat"))
 
-    assert str(denied.value.__cause__) == f"it returned a {type(answer).__name__}, not True or False"
+    assert str(denied.value.__cause__) == f"it returned {kind}, not True or False"
 
 
 class AsyncRequirement:
@@ -262,7 +266,7 @@ def test_a_refusal_does_not_tell_the_caller_what_would_be_needed() -> None:
 
 @pytest.mark.parametrize("mistake", [None, "staff", True, Policy(), [require_authenticated]], ids=repr)
 def test_what_cannot_be_asked_is_no_requirement(mistake: Any) -> None:
-    with pytest.raises(ConfigurationError, match=f"not a {type(mistake).__name__}"):
+    with pytest.raises(ConfigurationError, match=f"not {kind_of(mistake)}"):
         Policy(mistake)
 
 

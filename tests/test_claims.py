@@ -126,17 +126,17 @@ def test_a_type_is_a_text(claim_type: Any) -> None:
 @pytest.mark.parametrize(
     ("source", "kind"),
     [
-        ("role", "str"),
-        ("", "str"),
-        (["role"], "str"),
-        (["ab"], "str"),
-        ({"role"}, "str"),
-        ([{"role": "staff", "age": 36}], "dict"),
-        ([("role",)], "tuple"),
-        ([("role", "staff", "admin")], "tuple"),
-        (b"role", "int"),
-        (None, "NoneType"),
-        (5, "int"),
+        ("role", "a str"),
+        ("", "a str"),
+        (["role"], "a str"),
+        (["ab"], "a str"),
+        ({"role"}, "a str"),
+        ([{"role": "staff", "age": 36}], "a dict"),
+        ([("role",)], "a tuple"),
+        ([("role", "staff", "admin")], "a tuple"),
+        (b"role", "an int"),
+        (None, "None"),
+        (5, "an int"),
     ],
     ids=repr,
 )
@@ -147,7 +147,7 @@ def test_what_is_no_listing_of_pairs_is_refused_with_the_form(source: Any, kind:
 
     assert str(refusal.value) == (
         'claim \'(unknown)\': claims are a mapping or (type, value) pairs, such as {"role": ["staff"]}, '
-        f"and this is a {kind}"
+        f"and this is {kind}"
     )
 
 

@@ -131,8 +131,8 @@ def test_an_object_with_get_token_is_a_credential() -> None:
     ("credential", "text"),
     [
         ("managed", "a str has not: give an object such as azure.identity"),
-        (Own, "a type has not"),
-        (object(), "an? object has not"),
+        (Own, r"this is the class Own: give an object of it, Own\(…\)"),
+        (object(), "an object has not"),
         (Asynchronous(), "get_token is async: give the synchronous one"),
     ],
     ids=["text", "class", "object", "async"],

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from flask_signalr.error_text import error_text
+from flask_signalr.error_text import error_text, kind_of
 
 
 class Mute(Exception):
@@ -35,3 +35,18 @@ def test_an_interrupt_is_not_swallowed() -> None:
 
     with pytest.raises(KeyboardInterrupt):
         error_text(Interrupted())
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("secret", "a str"),
+        (5, "an int"),
+        (object(), "an object"),
+        (None, "None"),
+        (dict, "the class dict"),
+        (Mute(None), "a Mute"),
+    ],
+)
+def test_a_value_is_told_by_its_kind_and_never_by_its_content(value: Any, text: str) -> None:
+    assert kind_of(value) == text

@@ -7,6 +7,7 @@ from flask import Request
 from flask_signalr.auth.bearer_token import bearer_token
 from flask_signalr.auth.echo import forget_credential, is_service_token
 from flask_signalr.auth.scheme import AuthScheme
+from flask_signalr.error_text import kind_of
 from flask_signalr.errors import AuthenticationFailed
 from flask_signalr.principal import ANONYMOUS, Principal
 
@@ -37,8 +38,8 @@ def authenticate(
     for scheme in schemes:
         principal: object = scheme.authenticate(request)
         if principal is not None and not isinstance(principal, Principal):
-            name, kind = type(scheme).__name__, type(principal).__name__
-            raise TypeError(f"{name}.authenticate returned a {kind}, not a Principal or None")
+            name, kind = type(scheme).__name__, kind_of(principal)
+            raise TypeError(f"{name}.authenticate returned {kind}, not a Principal or None")
         if principal is not None and principal.is_authenticated:  # ANONYMOUS opens no hub that demands a sign-in
             if not principal.name or principal.name.isspace():
                 raise AuthenticationFailed("this sign-in has no name")

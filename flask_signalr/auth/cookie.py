@@ -9,6 +9,7 @@ from flask import Request, current_app, request
 
 from flask_signalr.auth.scheme import AuthScheme
 from flask_signalr.auth.session_end import session_ends_at
+from flask_signalr.error_text import kind_of
 from flask_signalr.errors import AuthenticationFailed, ConfigurationError, MissingExtra
 from flask_signalr.principal import Principal
 
@@ -26,10 +27,10 @@ def user_principal(user: Any) -> Principal:
     if isinstance(user, str):
         return Principal(user, scheme=CookieAuth.scheme)
     if not hasattr(user, "get_id"):
-        raise TypeError(f"a {type(user).__name__} has no get_id(): give CookieAuth(to_principal=…) a function for it")
+        raise TypeError(f"{kind_of(user)} has no get_id(): give CookieAuth(to_principal=…) a function for it")
     name = user.get_id()
     if name in (None, "", "None"):  # Flask-Login's UserMixin makes a text of an id that is None
-        raise TypeError(f"get_id() of a {type(user).__name__} returned {name!r}, which names nobody")
+        raise TypeError(f"get_id() of {kind_of(user)} returned {name!r}, which names nobody")
     claims: list[tuple[str, str]] = []
     for claim_type, value in (
         ("email", getattr(user, "email", None)),

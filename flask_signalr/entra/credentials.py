@@ -4,6 +4,7 @@ import inspect
 from typing import Any, Protocol
 
 from flask_signalr.connection_string import EntraCredential
+from flask_signalr.error_text import kind_of
 from flask_signalr.errors import ConfigurationError, MissingExtra
 
 SCOPE = "https://signalr.azure.com/.default"
@@ -43,9 +44,11 @@ def check_credential(credential: object) -> TokenCredential:
         ConfigurationError: It has no ``get_token`` that could be called without an event loop.
     """
     get_token = getattr(credential, "get_token", None)
-    if isinstance(credential, type) or not callable(get_token):
+    if isinstance(credential, type) and callable(get_token):
+        raise ConfigurationError(f"this is {kind_of(credential)}: give an object of it, {credential.__name__}(…)")
+    if not callable(get_token):
         raise ConfigurationError(
-            f"a credential has get_token and a {type(credential).__name__} has not: give an object such as "
+            f"a credential has get_token and {kind_of(credential)} has not: give an object such as "
             "azure.identity.DefaultAzureCredential()"
         )
     if inspect.iscoroutinefunction(get_token):

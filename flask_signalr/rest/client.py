@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from flask_signalr.endpoint_settings import check_names
 from flask_signalr.endpoints import EndpointGroup, ServiceEndpoint
+from flask_signalr.error_text import kind_of
 from flask_signalr.errors import ConfigurationError, MissingExtra
 from flask_signalr.names import check_hub_name
 from flask_signalr.rest.caller import HubCaller
@@ -116,13 +117,13 @@ class ServiceClient:
 
     def _chosen(self, hub: str, endpoints: Any) -> tuple[EndpointClient, ...]:
         if isinstance(endpoints, str) or not isinstance(endpoints, Iterable):
-            kind = type(endpoints).__name__
-            raise ConfigurationError(f"hub {hub!r}: the endpoints for its messages are a {kind}, not a list of them")
+            kind = kind_of(endpoints)
+            raise ConfigurationError(f"hub {hub!r}: the endpoints for its messages are {kind}, not a list of them")
         wanted = list(endpoints)
         for each in wanted:
             if not isinstance(each, ServiceEndpoint):
-                kind = type(each).__name__
-                raise ConfigurationError(f"hub {hub!r}: the endpoints for its messages have a {kind} among them")
+                kind = kind_of(each)
+                raise ConfigurationError(f"hub {hub!r}: the endpoints for its messages have {kind} among them")
             if each not in self._known:
                 name = each.name or each.url
                 raise ConfigurationError(f"hub {hub!r}: endpoint {name!r} for its messages is none of this client's")
@@ -159,7 +160,7 @@ def _given_endpoints(endpoints: Any) -> list[ServiceEndpoint]:
     for each in given:
         if not isinstance(each, ServiceEndpoint):  # not shown: a connection string has the access key in it
             raise ConfigurationError(
-                f"endpoints= takes ServiceEndpoint objects, not a {type(each).__name__}: of a connection string, "
+                f"endpoints= takes ServiceEndpoint objects, not {kind_of(each)}: of a connection string, "
                 "ServiceClient.from_connection_string or ServiceEndpoint.parse makes one"
             )
     for origin, count in Counter(each.origin for each in given).items():

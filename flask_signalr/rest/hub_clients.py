@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from flask_signalr.error_text import kind_of
 from flask_signalr.errors import ConfigurationError, InvalidName
 from flask_signalr.names import check_new_user_id
 from flask_signalr.negotiation import ClientAccess
@@ -91,7 +92,7 @@ class HubClients:
         connection_id: object = getattr(invocation, "connection_id", None)
         if not isinstance(connection_id, str):
             raise InvalidName(
-                f"others() takes an invocation, not a {type(invocation).__name__}: all_except() takes connection ids"
+                f"others() takes an invocation, not {kind_of(invocation)}: all_except() takes connection ids"
             )
         return Everyone(self.caller, (connection_id,))
 

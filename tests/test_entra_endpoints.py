@@ -231,3 +231,21 @@ def test_nobody_is_sent_where_the_router_does_not_want_it(
 
     assert answer.status_code == 503
     assert body(answer) == {"error": "the service gave no key to sign with, please try again later"}
+
+
+class First(EndpointRouter):
+    """Takes it that there is an endpoint to choose."""
+
+    def negotiate_endpoint(self, principal: Principal, endpoints: Sequence[ServiceEndpoint]) -> ServiceEndpoint:
+        return endpoints[0]
+
+
+def test_a_router_is_not_asked_to_choose_among_none(entra_authority: EntraAuthority) -> None:
+    """A single endpoint has no other beside it, and the caller gets a 503 and no 500."""
+    with (
+        Emulator(settings_for(entra_authority, OTHER_APP_ID)) as service,
+        site_at([service.url], entra_authority.credential(), First()) as one,
+    ):
+        answer = negotiate(one.app)
+
+    assert answer.status_code == 503

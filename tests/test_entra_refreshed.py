@@ -394,7 +394,7 @@ def test_a_clock_that_is_set_back_makes_nobody_wait_longer(source: Source, clock
     steady.now += 1
 
     with ThreadPoolExecutor(1) as threads:
-        late = threads.submit(value.get).exception(timeout=LONG)
+        late = threads.submit(value.get).exception(timeout=LONG / 2)
 
     assert isinstance(late, NotFetched)
 

@@ -1,4 +1,4 @@
-"""What tests of several modules share: real programs that they talk to."""
+"""What tests of several modules share: real programs that they talk to, and a clock that stands."""
 
 import os
 import shutil
@@ -15,6 +15,7 @@ from tests import kdc, redis_server, slapd
 from tests.client_process import ClientProcess, missing_node_client, missing_python_clients
 from tests.demo_page import Browsing
 from tests.demo_site import CLIENT, DemoSite, demo_site
+from tests.entra import Clock, Credential
 from tests.entra_authority import EntraAuthority
 from tests.intranet import Intranet, running_intranet
 from tests.live import live_emulator
@@ -76,6 +77,18 @@ def browsing(new_context: Callable[..., BrowserContext]) -> Iterator[Browsing]:
     browsing = Browsing(new_context)
     yield browsing
     assert browsing.unexpected() == []
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """Return the time of a test that turns it."""
+    return Clock()
+
+
+@pytest.fixture
+def credential(clock: Clock) -> Credential:
+    """Return what has a token of Microsoft Entra ID at once."""
+    return Credential(clock)
 
 
 @pytest.fixture

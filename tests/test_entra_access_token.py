@@ -12,16 +12,6 @@ from tests.entra import ENDPOINT, TOKEN, Clock, Credential, Token, join_fetches
 from tests.recorded_service import EAST, RecordedService
 
 
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def credential(clock: Clock) -> Credential:
-    return Credential(clock)
-
-
 def tokens_of(credential: Credential) -> EntraTokens:
     return EntraTokens(lambda: credential, credential.clock.clocks)
 

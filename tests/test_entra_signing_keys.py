@@ -26,16 +26,6 @@ UNKNOWN_KEY = ServiceResponse(
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def credential(clock: Clock) -> Credential:
-    return Credential(clock)
-
-
-@pytest.fixture
 def service() -> KeyService:
     return KeyService()
 

@@ -66,7 +66,7 @@ def test_a_send_to_a_region_that_hangs_has_the_time_of_a_probe_once_the_probes_k
     """Without it every sender waits the whole timeout for a region that the app knows to be gone."""
     changes: queue.Queue[EndpointStatus] = queue.Queue()
     with ScriptedServer([silence]) as east, ScriptedServer([http(200)]) as west:
-        made = probing(changes, SIGNALR_REST_TIMEOUT=300, east=east, west=west)
+        made = probing(changes, SIGNALR_REST_TIMEOUT=5, east=east, west=west)
         made.endpoints.reachable()
         down = changes.get(timeout=LONGEST_WAIT)
 

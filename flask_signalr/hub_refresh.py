@@ -11,7 +11,7 @@ from flask_signalr.mounted_hub import MountedHub
 from flask_signalr.negotiation import client_access, prefixed_hub
 from flask_signalr.principal import Principal
 from flask_signalr.refresh import RefreshContext, RefreshRefused, RenewedAccess, lifetime_to_tell
-from flask_signalr.rest.authentication import LiveConnection, RenewedConnection
+from flask_signalr.rest.live_connection import LiveConnection, RenewedConnection
 from flask_signalr.token_claims import token_lifetime
 
 logger = logging.getLogger("flask_signalr.refresh")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from flask_signalr.emulator.entra import EntraIdentity
+from flask_signalr.emulator.entra import EntraCaller
 from flask_signalr.emulator.entra_roles import EntraRole, EntraRoles
 from flask_signalr.errors import AuthorizationDenied, ConfigurationError
 
@@ -17,7 +17,7 @@ def permitted(assignments: list[str], app_id: str) -> list[bool]:
 
 def _is_permitted(assignments: list[str], app_id: str, method: str, is_exchange: bool) -> bool:
     try:
-        EntraRoles(assignments).check(EntraIdentity(app_id), method, is_exchange=is_exchange)
+        EntraRoles(assignments).check(EntraCaller(app_id), method, is_exchange=is_exchange)
     except AuthorizationDenied:
         return False
     return True
@@ -54,7 +54,7 @@ def test_a_role_that_is_none_is_refused_with_those_that_are(assignment: str) -> 
 
 def test_an_id_that_somebody_made_up_does_not_flood_the_log() -> None:
     with pytest.raises(AuthorizationDenied) as caught:
-        EntraRoles(["app"]).check(EntraIdentity("\n" + "x" * 5000), "GET", is_exchange=False)
+        EntraRoles(["app"]).check(EntraCaller("\n" + "x" * 5000), "GET", is_exchange=False)
 
     assert len(str(caught.value)) < 200
     assert "\n" not in str(caught.value)

@@ -13,8 +13,8 @@ from cryptography.x509.oid import NameOID
 
 from flask_signalr import ConfigurationError, MissingExtra, ServiceClient, ServiceEndpoint
 from flask_signalr.connection_string import EntraCredential
-from flask_signalr.entra.access_token import EntraIdentity
 from flask_signalr.entra.credentials import check_credential, make_credential
+from flask_signalr.entra.identity import EntraIdentity
 from tests.signing import rsa_key
 
 SECRET = "Secret0123456789secret0123456789"

@@ -21,7 +21,7 @@ from flask_signalr import (
     endpoint_changed,
 )
 from flask_signalr.emulator import Emulator
-from flask_signalr.entra.access_token import MARGIN
+from flask_signalr.entra.identity import MARGIN
 from tests.apps import body, negotiate
 from tests.entra import TOKEN, Token
 from tests.entra_authority import APP_ID, OTHER_APP_ID, EntraAuthority

@@ -17,7 +17,7 @@ from flask_signalr.clocks import Clocks
 from flask_signalr.emulator import Emulator, EmulatorSettings
 from flask_signalr.endpoint_errors import SigningKeyUnavailable
 from flask_signalr.endpoints import ServiceEndpoint
-from flask_signalr.entra.access_token import EntraIdentity
+from flask_signalr.entra.identity import EntraIdentity
 from flask_signalr.entra.signing_keys import CHECK, EXPIRY, PAUSE, RENEWAL, SigningKeys
 from flask_signalr.negotiation import client_access
 from flask_signalr.rest.client import urllib3_transport

@@ -12,7 +12,7 @@ import pytest
 
 from flask_signalr import ServiceEndpoint, ServiceResponse, ServiceUnreachable, SigningKeyUnavailable
 from flask_signalr.endpoint_health import NoVerdict
-from flask_signalr.entra.access_token import EntraIdentity
+from flask_signalr.entra.identity import EntraIdentity
 from flask_signalr.entra.signing_keys import CHECK, DOUBT, EXPIRY, PAUSE, RENEWAL, SigningKeys
 from flask_signalr.rest.urllib3_transport import Urllib3Transport
 from tests.entra import ENDPOINT, TOKEN, Clock, Credential, KeyService, handing_out, join_fetches

@@ -8,7 +8,7 @@ import pytest
 
 from flask_signalr import ServiceRequest, ServiceResponse, ServiceUnreachable
 from flask_signalr.endpoint_health import NoVerdict
-from flask_signalr.entra.refreshed import NotFetched
+from flask_signalr.entra.renewed_value import NotFetched
 from flask_signalr.rest.endpoint_client import EndpointClient
 from flask_signalr.rest.token_cache import TokenCache
 from tests.apps import ACCESS_KEY

@@ -6,7 +6,7 @@ from flask_signalr.errors import SignalRError
 
 
 @dataclass(frozen=True)
-class EntraIdentity:
+class EntraCaller:
     """An application, or a managed identity, that the issuer vouches for.
 
     Attributes:
@@ -25,7 +25,7 @@ class EntraVerdict:
         refusal: What is wrong with one of the issuer's.
     """
 
-    identity: EntraIdentity | None = None
+    identity: EntraCaller | None = None
     refusal: SignalRError | None = None
 
 

@@ -7,7 +7,7 @@ from flask_signalr.auth.identity_provider import HttpFetch, check_url, discover_
 from flask_signalr.auth.key_set import KeyFetching, KeySet
 from flask_signalr.auth.token_verifier import TokenVerifier
 from flask_signalr.auth.verification_key import PublishedKey, demand_cryptography, key_set_algorithms
-from flask_signalr.emulator.entra import NO_ENTRA_TOKEN, EntraIdentity, EntraVerdict
+from flask_signalr.emulator.entra import NO_ENTRA_TOKEN, EntraCaller, EntraVerdict
 from flask_signalr.emulator.rest.request import RestRequest
 from flask_signalr.emulator.settings import EmulatorSettings
 from flask_signalr.errors import AuthenticationFailed, ConfigurationError, SignalRError
@@ -55,7 +55,7 @@ class EntraCheck:
         except SignalRError as exc:
             return EntraVerdict(refusal=exc)
 
-    def _identity(self, claims: Mapping[str, Any]) -> EntraIdentity:
+    def _identity(self, claims: Mapping[str, Any]) -> EntraCaller:
         """Return whom a verified token names.
 
         Raises:
@@ -65,4 +65,4 @@ class EntraCheck:
         app_id = app_ids[0] if app_ids else None
         if not isinstance(app_id, str) or any(each != app_id for each in app_ids):
             raise AuthenticationFailed("the bearer token does not name one application (appid, azp)")
-        return EntraIdentity(app_id)
+        return EntraCaller(app_id)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from enum import Enum
 
-from flask_signalr.emulator.entra import EntraIdentity
+from flask_signalr.emulator.entra import EntraCaller
 from flask_signalr.errors import AuthorizationDenied, ConfigurationError
 
 _SHOWN_APP_ID = 100
@@ -67,7 +67,7 @@ class EntraRoles:
                 )
             self._roles[app_id] = role
 
-    def check(self, identity: EntraIdentity, method: str, *, is_exchange: bool) -> None:
+    def check(self, identity: EntraCaller, method: str, *, is_exchange: bool) -> None:
         """Let a call pass whose caller may make it.
 
         Raises:

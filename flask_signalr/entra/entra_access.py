@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 
 from flask_signalr.endpoints import ServiceEndpoint
-from flask_signalr.entra.access_token import EntraIdentity
 from flask_signalr.entra.entra_settings import EntraSettings
+from flask_signalr.entra.identity import EntraIdentity
 from flask_signalr.entra.issued_tokens import IssuedTokens
 from flask_signalr.entra.signing_keys import SigningKeys
 from flask_signalr.rest.client import urllib3_transport

@@ -7,8 +7,8 @@ import msgspec
 from flask_signalr.claims import Claims
 from flask_signalr.endpoint_errors import SigningKeyUnavailable
 from flask_signalr.endpoints import ServiceEndpoint
-from flask_signalr.entra.access_token import EntraIdentity
-from flask_signalr.entra.refreshed import logger
+from flask_signalr.entra.identity import EntraIdentity
+from flask_signalr.entra.renewed_value import logger
 from flask_signalr.errors import AuthenticationFailed, ConfigurationError, InvalidClaim
 from flask_signalr.negotiation import ClientAccess, prefixed_hub
 from flask_signalr.principal import ClaimsFilter, nothing

@@ -9,8 +9,8 @@ from flask_signalr.clocks import SYSTEM_CLOCKS, Clocks
 from flask_signalr.endpoint_errors import SigningKeyUnavailable
 from flask_signalr.endpoint_health import NoVerdict
 from flask_signalr.endpoints import ServiceEndpoint
-from flask_signalr.entra.access_token import EntraIdentity
-from flask_signalr.entra.refreshed import FIRST_WAIT, FetchFailed, Fresh, NotFetched, NotTried, Pace, Refreshed
+from flask_signalr.entra.identity import EntraIdentity
+from flask_signalr.entra.renewed_value import FIRST_WAIT, FetchFailed, Fresh, NotFetched, NotTried, Pace, RenewedValue
 from flask_signalr.rest.exchange import ServiceRequest, ServiceResponse, Transport
 from flask_signalr.rest.refusals import refusal
 from flask_signalr.service_errors import ServiceError
@@ -87,7 +87,7 @@ class SigningKeys:
         self._identity = identity
         self._transport = transport
         self._clocks = clocks
-        self._keys: dict[str, Refreshed[_HandedOut]] = {}  # by URL: an endpoint takes longer to find
+        self._keys: dict[str, RenewedValue[_HandedOut]] = {}  # by URL: an endpoint takes longer to find
 
     def signing_key(self, endpoint: ServiceEndpoint) -> SigningKey:
         """Return the key to sign with now: the access key of an endpoint that has one, else one of the service's.
@@ -116,11 +116,11 @@ class SigningKeys:
             raise NoVerdict from exc
         return None
 
-    def _of(self, endpoint: ServiceEndpoint) -> Refreshed[_HandedOut]:
+    def _of(self, endpoint: ServiceEndpoint) -> RenewedValue[_HandedOut]:
         keys = self._keys.get(endpoint.url)
         if keys is None:
             name = f"the signing key of {endpoint.name or endpoint.url}"
-            keys = Refreshed(name, partial(self._renewed, endpoint), Pace(meanwhile=PAUSE), self._clocks)
+            keys = RenewedValue(name, partial(self._renewed, endpoint), Pace(meanwhile=PAUSE), self._clocks)
             keys = self._keys.setdefault(endpoint.url, keys)
         return keys
 

@@ -20,8 +20,8 @@ from flask_signalr.rest.token_cache import TokenCache, TokenSource
 from flask_signalr.service_errors import ServiceError, ServiceUnreachable
 
 if TYPE_CHECKING:
-    from flask_signalr.entra.access_token import EntraIdentity
     from flask_signalr.entra.credentials import TokenCredential
+    from flask_signalr.entra.identity import EntraIdentity
 
 _MOST_RETRIES = 10
 
@@ -177,7 +177,7 @@ def _token_sources(
     without_key = [each for each in endpoints if each.key is None]
     sources: dict[str, TokenSource] = {each.url: TokenCache(each, algorithm) for each in endpoints if each.key}
     if without_key:
-        from flask_signalr.entra.access_token import EntraIdentity
+        from flask_signalr.entra.identity import EntraIdentity
 
         identity = credential if isinstance(credential, EntraIdentity) else EntraIdentity(without_key, credential)
         sources |= {each.url: identity.tokens(each) for each in without_key}

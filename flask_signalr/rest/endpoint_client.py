@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from flask_signalr.endpoint_health import NoVerdict
 from flask_signalr.endpoints import ServiceEndpoint
-from flask_signalr.entra.refreshed import NotFetched
+from flask_signalr.entra.renewed_value import NotFetched
 from flask_signalr.rest.calls import API_VERSION, Call, HubAddress
 from flask_signalr.rest.exchange import ServiceRequest, ServiceResponse, Transport
 from flask_signalr.rest.fan_out import new_workers

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from flask_signalr.emulator.entra import NO_ENTRA_TOKEN, EntraIdentity, EntraVerdict
+from flask_signalr.emulator.entra import NO_ENTRA_TOKEN, EntraCaller, EntraVerdict
 from flask_signalr.emulator.rest.api import RestApi
 from flask_signalr.emulator.rest.request import RestRequest
 from flask_signalr.emulator.rest.response import PendingResult, RestResponse
@@ -51,7 +51,7 @@ class RestRoad:
         endpoint = self._endpoint(request.url)
         host, port = _place(endpoint)
         settings = replace(self._settings, host=host, port=port)
-        verdict = EntraVerdict(EntraIdentity(_APP)) if endpoint.key is None and call.access_token else NO_ENTRA_TOKEN
+        verdict = EntraVerdict(EntraCaller(_APP)) if endpoint.key is None and call.access_token else NO_ENTRA_TOKEN
         if self._is_elsewhere(call, endpoint):
             return ServiceResponse(404, {})
         answer = self._exchange.step(

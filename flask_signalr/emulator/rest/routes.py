@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes
 
-from flask_signalr.emulator.rest import authentication, commands, invocations, members, messages, streams, tokens
+from flask_signalr.emulator.rest import commands, invocations, live_connection, members, messages, streams, tokens
 from flask_signalr.emulator.rest.call import Operation, RestCall
 from flask_signalr.emulator.rest.response import RestResponse
 from flask_signalr.errors import BadRequest
@@ -101,11 +101,11 @@ ROUTES = (
           answer="Token", since=_2022),
     Route("POST", f"{_HUB}/:execute", commands.execute, 202, ("filter",), "Commands", since=_2023),
     Route("DELETE", _CONNECTION, messages.close_connection, 200, ("application", "reason")),
-    Route("POST", f"{_HUB}/connections/:refreshAuth", authentication.refresh, 200, body="Renewal", answer="Claims",
+    Route("POST", f"{_HUB}/connections/:refreshAuth", live_connection.refresh, 200, body="Renewal", answer="Claims",
           since=_2026),
-    Route("POST", f"{_HUB}/connections/claims", authentication.read_claims, 200, body="ConnectionToken",
+    Route("POST", f"{_HUB}/connections/claims", live_connection.read_claims, 200, body="ConnectionToken",
           answer="Claims", since=_2026),
-    Route("QUERY", f"{_HUB}/connections/claims", authentication.read_claims, 200, body="ConnectionToken",
+    Route("QUERY", f"{_HUB}/connections/claims", live_connection.read_claims, 200, body="ConnectionToken",
           answer="Claims", since=_2026),
     Route("POST", f"{_CONNECTION}/:send", messages.send, 202, body="Message"),
     Route("POST", f"{_CONNECTION}/:invoke", invocations.invoke, 200, body="Message", answer="Result", since=_2024),

@@ -97,7 +97,7 @@ class _State(Generic[T]):
         self.is_refused = False
 
 
-class Refreshed(Generic[T]):
+class RenewedValue(Generic[T]):
     """A value that a background thread fetches: at its first use, and anew when it grows old while it is used.
 
     There is one fetch at a time in a process. A forked process begins with nothing. Fetches come a little

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from flask_signalr import EntraTokenUnavailable, ServiceClient, ServiceEndpoint, ServiceRefusedToken, ServiceResponse
-from flask_signalr.entra.access_token import MARGIN, PAUSE, RENEWAL, EntraIdentity, EntraTokens
 from flask_signalr.entra.credentials import SCOPE
-from flask_signalr.entra.refreshed import NotFetched
+from flask_signalr.entra.identity import MARGIN, PAUSE, RENEWAL, EntraIdentity, EntraTokens
+from flask_signalr.entra.renewed_value import NotFetched
 from tests.entra import ENDPOINT, TOKEN, Clock, Credential, Token, join_fetches
 from tests.recorded_service import EAST, RecordedService
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from flask_signalr.clocks import Clocks
-from flask_signalr.entra.refreshed import FetchFailed, Fresh, NotFetched, NotTried, Pace, Refreshed
+from flask_signalr.entra.renewed_value import FetchFailed, Fresh, NotFetched, NotTried, Pace, RenewedValue
 from tests.entra import Clock
 
 LONG = 30.0  # seconds: that no test waits for
@@ -54,8 +54,8 @@ def source(clock: Clock) -> Iterator[Source]:
     source.may_go_on.set()
 
 
-def refreshed(source: Source, first_wait: float = LONG) -> Refreshed[str]:
-    return Refreshed("the value", source, Pace(5, 300, first_wait, first_wait), source.clock.clocks)
+def refreshed(source: Source, first_wait: float = LONG) -> RenewedValue[str]:
+    return RenewedValue("the value", source, Pace(5, 300, first_wait, first_wait), source.clock.clocks)
 
 
 def fails(error: BaseException) -> Callable[[], None]:
@@ -146,7 +146,9 @@ def test_an_expired_value_is_not_used(source: Source, clock: Clock) -> None:
 
 def test_a_value_that_ends_before_it_would_be_renewed_is_not_used(source: Source, clock: Clock) -> None:
     """The tokens of a credential may have seconds left when they come."""
-    value = Refreshed("the value", lambda known: replace(source(known), expires_at=clock.now + 1), clocks=clock.clocks)
+    value = RenewedValue(
+        "the value", lambda known: replace(source(known), expires_at=clock.now + 1), clocks=clock.clocks
+    )
     value.get()
     clock.now += 1
 
@@ -301,8 +303,8 @@ def test_the_remedy_at_the_end_of_a_long_cause_is_not_cut(source: Source) -> Non
 # Who waits.
 
 
-def paced(source: Source, first_wait: float, others_wait: float) -> Refreshed[str]:
-    return Refreshed("the value", source, Pace(5, 300, first_wait, others_wait), source.clock.clocks)
+def paced(source: Source, first_wait: float, others_wait: float) -> RenewedValue[str]:
+    return RenewedValue("the value", source, Pace(5, 300, first_wait, others_wait), source.clock.clocks)
 
 
 def test_one_caller_waits_for_a_slow_fetch_and_the_others_keep_their_threads(source: Source) -> None:
@@ -373,7 +375,7 @@ def test_a_fetch_that_could_not_be_tried_is_no_refusal(error: Exception, is_refu
 def test_a_clock_that_is_set_back_delays_no_fetch(source: Source, clock: Clock) -> None:
     """Machines that wake up, or hear of the right time, set their clocks by hours."""
     steady = Clock(0)
-    value = Refreshed("the value", source, Pace(), Clocks(steady, clock, lambda: 0))
+    value = RenewedValue("the value", source, Pace(), Clocks(steady, clock, lambda: 0))
     source.before = fails(OSError())
     with pytest.raises(NotFetched):
         value.get()
@@ -386,7 +388,7 @@ def test_a_clock_that_is_set_back_delays_no_fetch(source: Source, clock: Clock) 
 
 def test_a_clock_that_is_set_back_makes_nobody_wait_longer(source: Source, clock: Clock) -> None:
     steady = Clock(0)
-    value = Refreshed("the value", source, Pace(first_wait=0.01, others_wait=1), Clocks(steady, clock, lambda: 0))
+    value = RenewedValue("the value", source, Pace(first_wait=0.01, others_wait=1), Clocks(steady, clock, lambda: 0))
     source.may_go_on.clear()
     with pytest.raises(NotFetched):
         value.get()
@@ -400,7 +402,7 @@ def test_a_clock_that_is_set_back_makes_nobody_wait_longer(source: Source, clock
 
 
 def test_the_workers_of_an_app_do_not_all_ask_at_once(source: Source, clock: Clock) -> None:
-    lucky = Refreshed("the value", source, Pace(), Clocks(clock, clock, lambda: 1))
+    lucky = RenewedValue("the value", source, Pace(), Clocks(clock, clock, lambda: 1))
     lucky.get()
     clock.now += 53
     lucky.get()

@@ -10,8 +10,8 @@ import pytest
 
 from flask_signalr import Claims, RefreshRefused, ServiceClient, ServiceUnreachable
 from flask_signalr.claims_header import escape_claims
-from flask_signalr.rest.authentication import DOWN_TIMEOUT, REFRESH_TIMEOUT, LiveConnection
 from flask_signalr.rest.exchange import ServiceRequest, ServiceResponse
+from flask_signalr.rest.live_connection import DOWN_TIMEOUT, REFRESH_TIMEOUT, LiveConnection
 from tests.recorded_service import EAST, WEST, RecordedService, by_host
 from tests.scripted_server import LONGEST_WAIT
 

@@ -9,7 +9,7 @@ from flask_signalr.connection_string import EntraCredential
 from flask_signalr.endpoints import ServiceEndpoint
 from flask_signalr.entra.credentials import SCOPE, TokenCredential, check_credential, make_credential
 from flask_signalr.entra.entra_settings import check_encryption
-from flask_signalr.entra.refreshed import FetchFailed, Fresh, Pace, Refreshed
+from flask_signalr.entra.renewed_value import FetchFailed, Fresh, Pace, RenewedValue
 from flask_signalr.rest.per_process import PerProcess
 
 _TOKEN = re.compile(r"[!-~]+")  # what an Authorization header carries
@@ -40,7 +40,7 @@ class EntraTokens:
         self._credential = PerProcess(make)
         self._credential()  # what is wrong with it is told now, and not at the first use
         self._clocks = clocks
-        self._token: Refreshed[str] = Refreshed(
+        self._token: RenewedValue[str] = RenewedValue(
             "the Microsoft Entra token", self._fetched, Pace(meanwhile=PAUSE), clocks
         )
 
@@ -49,7 +49,7 @@ class EntraTokens:
 
         Args:
             audience: What it shall open.
-            wait: As `Refreshed.get` takes it.
+            wait: As `RenewedValue.get` takes it.
 
         Raises:
             NotFetched: None is to be had at the moment.

@@ -10,11 +10,12 @@ from flask_login import LoginManager, UserMixin, login_required, login_user
 from benchmarks.signing import ACCESS_KEY, access_key
 from flask_signalr import BearerAuth, CookieAuth, ServiceEndpoint, SignalR
 from flask_signalr.negotiation import client_access
+from flask_signalr.tokens import SigningKey
 
 CONNECTION_STRING = f"Endpoint=https://benchmark.service.signalr.net;AccessKey={ACCESS_KEY};Version=1.0;"
 BEARER_SECRET = "only for the benchmarks: who signs on with it gets nowhere"
 CONSTANT = client_access(
-    ServiceEndpoint.parse(CONNECTION_STRING), "open", (), lifetime=3600, now=1_700_000_000
+    ServiceEndpoint.parse(CONNECTION_STRING), "open", (), lifetime=3600, now=1_700_000_000, key=SigningKey(ACCESS_KEY)
 ).to_dict()
 """What the bare views return: the size of a real answer."""
 

@@ -80,7 +80,7 @@ def _minted(hub: MountedHub, renewed: RenewedConnection, principal: Principal) -
             renewed.claims,
             lifetime=lifetime,
             now=now,
-            key=renewed.endpoint.key or hub.services.keys.signing_key(renewed.endpoint),
+            key=hub.services.keys.signing_key(renewed.endpoint),
             algorithm=hub.options.access_token_algorithm,
         )
     except SignalRError as exc:  # the connection is renewed, but its client cannot be given the token

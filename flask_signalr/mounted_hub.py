@@ -219,7 +219,7 @@ class MountedHub:
             token_claims(user_id, claims, principal, options.token_options, len(services.endpoints.all)),
             lifetime=lifetime,
             now=now,
-            key=endpoint.key or services.keys.signing_key(endpoint),
+            key=services.keys.signing_key(endpoint),
             algorithm=options.access_token_algorithm,
         )
         if len(access.token) > settings.access_token_warning_length:

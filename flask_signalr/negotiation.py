@@ -57,10 +57,12 @@ def client_access(
     *,
     lifetime: int,
     now: int,
-    key: SigningKey | None = None,
+    key: SigningKey,
     algorithm: str = "HS256",
 ) -> ClientAccess:
     """Return the URL and the service token for one client of a hub.
+
+    The audience has scheme and host alone: a port is part of the URL that the client opens.
 
     Args:
         endpoint: The service endpoint that the client connects to.
@@ -68,17 +70,15 @@ def client_access(
         claims: What `token_claims` returned.
         lifetime: Seconds that the token is valid.
         now: The time, in Unix seconds.
-        key: What the token is signed with; without one, the endpoint's access key.
+        key: What the token is signed with.
         algorithm: ``HS256`` or ``HS512``.
 
     Raises:
-        ConfigurationError: There is no key to sign with.
         InvalidClaim: A claim cannot be written into a token.
         AccessTokenTooLong: The claims are too many.
+
+    Source: Azure/azure-signalr:src/Microsoft.Azure.SignalR/EndpointProvider/DefaultServiceEndpointGenerator.cs.
     """
-    key = key or endpoint.key
-    if key is None:
-        raise ConfigurationError(f"service endpoint {endpoint.name or endpoint.url!r} has no AccessKey to sign with")
     path = "client/?hub=" + hub
     audience = endpoint.audience_base_url + path
     token = sign_access_token(key, audience, claims, lifetime=lifetime, now=now, algorithm=algorithm)
@@ -88,16 +88,6 @@ def client_access(
 def prefixed_hub(hub: str, application_name: str = "") -> str:
     """Return the name that the service knows a hub by: in lower case, after the app's name if it has one."""
     return f"{application_name}_{hub}".lower() if application_name else hub.lower()
-
-
-def client_audience(endpoint: ServiceEndpoint, hub: str, application_name: str = "") -> str:
-    """Return the ``aud`` claim of a client's service token.
-
-    Built from scheme and host: a port is part of the URL that the client opens, never of the audience.
-
-    Source: Azure/azure-signalr:src/Microsoft.Azure.SignalR/EndpointProvider/DefaultServiceEndpointGenerator.cs.
-    """
-    return f"{endpoint.audience_base_url}client/?hub={prefixed_hub(hub, application_name)}"
 
 
 _APPLICATION_NAME = re.compile(r"[a-zA-Z][a-zA-Z0-9_]*")

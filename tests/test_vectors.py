@@ -16,6 +16,7 @@ from flask_signalr import EndpointRouter, QueryRouter, SignalR
 from flask_signalr.claims import Claims
 from flask_signalr.endpoints import ServiceEndpoint
 from flask_signalr.errors import ConfigurationError, InvalidClaim
+from flask_signalr.key_source import AccessKeys
 from flask_signalr.negotiation import (
     ClientAccess,
     check_application_name,
@@ -66,8 +67,9 @@ def answer(vector: dict[str, Any]) -> ClientAccess:
     options = vector["options"]
     identity = options.get("identity") or {}
     principal = principal_of(options, identity)
+    endpoint = ServiceEndpoint.parse(vector["connection_string"])
     access = client_access(
-        ServiceEndpoint.parse(vector["connection_string"]),
+        endpoint,
         prefixed_hub(vector["hub"], check_application_name(vector["application_name"] or "")),
         token_claims(
             vector["user_id"],
@@ -78,6 +80,7 @@ def answer(vector: dict[str, Any]) -> ClientAccess:
         ),
         lifetime=options.get("lifetime_seconds", 3600),
         now=NOW,
+        key=AccessKeys().signing_key(endpoint),
         algorithm=options.get("algorithm", "HS256"),
     )
     return ClientAccess(access.url + query_suffix(options), access.token)
@@ -235,6 +238,6 @@ def test_a_client_endpoint_with_a_path_gets_its_slash(path: str) -> None:
     """The SDK glues them: ``https://x/pathclient/?hub=h``, a URL that leads nowhere."""
     endpoint = ServiceEndpoint.parse(f"Endpoint=https://a;AccessKey=fake_key;ClientEndpoint=https://x{path}")
 
-    access = client_access(endpoint, "h", [], lifetime=60, now=NOW)
+    access = client_access(endpoint, "h", [], lifetime=60, now=NOW, key=AccessKeys().signing_key(endpoint))
 
     assert access.url == "https://x/path/client/?hub=h"

@@ -36,6 +36,7 @@ URL_LOGGERS = (
     "flask_signalr.negotiate",
     "flask_signalr.presence",
     "flask_signalr.refresh",
+    "flask_signalr.rest",
     "flask_signalr.sign_out",
     "flask_signalr.upstream",
 )

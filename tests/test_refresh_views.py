@@ -59,7 +59,7 @@ def app_with(signalr: SignalR | None = None, **config: Any) -> Flask:
     return create_app(signalr, **{"SIGNALR_REFRESH": True, **config})
 
 
-def ada(*roles: str, lifetime: int = HOUR, name: str = "ada") -> dict[str, str]:
+def ada(*roles: str, lifetime: int = 2 * HOUR, name: str = "ada") -> dict[str, str]:
     return bearer_headers(name, *roles, exp=int(time.time()) + lifetime)
 
 

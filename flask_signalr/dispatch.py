@@ -30,7 +30,7 @@ def invoke(
 ) -> CompletionMessage | None:
     """Run the method that a client invokes and return the answer; ``None`` if it waits for none, or for a stream.
 
-    Whatever goes wrong is an answer too: nothing is raised.
+    Whatever goes wrong is an answer too: nothing is raised but what ends a task, a request or the process.
 
     Args:
         methods: The hub's.

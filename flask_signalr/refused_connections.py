@@ -47,7 +47,7 @@ class RefusedConnections:
         self._store = store
         self._close = close
 
-    def add(self, connection_id: str, error: Exception) -> None:
+    def add(self, connection_id: str, error: BaseException) -> None:
         """Remember a connection, then close it; what goes wrong with either is logged and keeps nobody from the other.
 
         Args:

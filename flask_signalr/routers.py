@@ -119,9 +119,11 @@ def _negotiate_request() -> Request | None:
     """Return the request in which a client negotiates; ``None`` outside of one.
 
     Clients append the last part of its path, so it is there in an app's own negotiate view too. Other requests, such
-    as the service's, say nothing about where a client should connect to.
+    as the service's for a hub method of this name, say nothing about where a client should connect to.
     """
-    return request if has_request_context() and request.path.rstrip("/").endswith("/negotiate") else None
+    if not has_request_context() or not request.path.rstrip("/").endswith("/negotiate"):
+        return None
+    return None if str(request.endpoint).endswith(".upstream") else request
 
 
 def _orders_of_preference(regions: object) -> dict[str, tuple[str, ...]]:

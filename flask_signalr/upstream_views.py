@@ -139,7 +139,7 @@ def refusing(declared: MountedHub, event: str, connection_id: str) -> Iterator[N
         yield
     except errors.RequestReplayed:
         raise
-    except Exception as exc:
+    except BaseException as exc:  # also what ends a task, a request or the process: nobody was let in
         if event == CONNECTED and declared.methods.connected:
             declared.refused.add(connection_id, exc)
         raise

@@ -13,6 +13,7 @@ from flask_signalr import (
     ClaimRouter,
     ConfigurationError,
     EndpointRouter,
+    Invocation,
     NoServiceEndpoint,
     Principal,
     QueryRouter,
@@ -24,6 +25,7 @@ from flask_signalr import (
 from flask_signalr.emulator import Emulator
 from flask_signalr.endpoints import EndpointGroup
 from flask_signalr.principal import ANONYMOUS
+from flask_signalr.testing import FakeService
 from tests.apps import ACCESS_KEY, bearer_headers, body, create_app
 from tests.client_process import ClientProcess, Refused
 from tests.live import live_emulator, serving
@@ -179,6 +181,21 @@ def test_a_request_that_is_no_negotiation_says_nothing_about_the_endpoint() -> N
         return jsonify(chat.negotiate("ada").to_dict())
 
     assert ask(app, path="/page").status_code == 200
+
+
+def test_a_hub_method_of_the_name_negotiate_is_no_negotiation() -> None:
+    """The URL that the service calls for it ends as a negotiation's does."""
+    signalr = SignalR(allow_anonymous=True)
+    chat = signalr.hub("chat", endpoint_router=EndpointRouter())
+    invited = signalr.hub("invited", endpoint_router=QueryRouter())
+
+    @chat.method("negotiate")
+    def negotiate(invocation: Invocation) -> str:
+        return invited.negotiate("ada").url
+
+    ada = FakeService(create_app(signalr)).connect("chat")
+
+    assert ada.invoke("negotiate").endswith("/client/?hub=invited")
 
 
 @pytest.mark.parametrize("path", ["/own/negotiate", "/own/negotiate/"])

@@ -1,5 +1,6 @@
 """Upstream requests over HTTP: who is believed, what runs, what the service is answered, and what is refused."""
 
+import asyncio
 import dataclasses
 import io
 import json
@@ -308,6 +309,24 @@ def test_slipping_past_the_door_a_connect_that_came_to_nothing_lets_no_call_in(e
     assert site.ran == []
     (request,) = service.requests
     assert (request.method, "connect%20again" in request.url) == ("DELETE", True)
+
+
+@pytest.mark.parametrize("end", [SystemExit, asyncio.CancelledError])
+def test_slipping_past_the_door_by_a_handler_that_was_cut_off_fails(end: type[BaseException]) -> None:
+    """Attack: what ends a task or a worker is no ``Exception``, and ``on_connected`` was not through all the same."""
+    site, service = refusing_site()
+
+    @site.chat.on_connected
+    def cut_off(invocation: Invocation) -> None:
+        raise end
+
+    with pytest.raises(end):
+        connect(site.app, user_id="bob")
+    site.ran.clear()
+
+    assert_refused(call(site.app, "add", user_id="bob"), 403, "connect again")
+    assert site.ran == []
+    assert [request.method for request in service.requests] == ["DELETE"]
 
 
 def test_slipping_past_the_door_while_the_store_is_full_fails() -> None:

@@ -161,7 +161,8 @@ class Presence:
             if now < self._next_check:
                 return
         before = now - self._times.check_after
-        unconfirmed = self._store.take_unconfirmed(self._hub, before, now, CHECKS_PER_READ, user_id)
+        lifetime = self._times.lifetime
+        unconfirmed = self._store.take_unconfirmed(self._hub, before, now, lifetime, CHECKS_PER_READ, user_id)
         try:
             self._check(unconfirmed, now)
         except SignalRError as exc:

@@ -23,6 +23,7 @@ from tests.redis_server import RedisServer
 
 ROOT = Path(__file__).parent.parent
 CHECK_AFTER = 300
+LIFETIME = 86_400
 
 
 def by(connection_id: str, user_id: str | None = "ada") -> Invocation:
@@ -56,7 +57,7 @@ class Site:
 
     def process(self) -> Presence:
         """Return presence as another process of the app has it."""
-        return Presence("chat", self.store, self.service.exists, PresenceTimes(CHECK_AFTER, 86_400, self.clock))
+        return Presence("chat", self.store, self.service.exists, PresenceTimes(CHECK_AFTER, LIFETIME, self.clock))
 
 
 @pytest.fixture(params=["memory", "redis"])
@@ -256,6 +257,23 @@ def test_a_service_that_cannot_be_asked_takes_nobody_off(
     assert len(site.service.asked) == 1
     assert [record.levelno for record in caplog.records] == [logging.WARNING]
     assert str(error) in caplog.text
+
+
+@pytest.mark.parametrize("has_company", [True, False])
+def test_a_ghost_is_forgotten_though_the_service_can_never_be_asked(site: Site, has_company: bool) -> None:
+    """A role that may not call the service, or a network that lets nothing through: reads must not keep it alive."""
+    site.service.error = ServiceError("not allowed", method="HEAD", path="/")
+    site.presence.connected(by("ghost"))
+    online: list[bool] = []
+
+    while len(online) < LIFETIME // CHECK_AFTER + 2:
+        site.clock.now += CHECK_AFTER + 1
+        if has_company:
+            site.presence.seen(by("live", "bob"))
+        online.append(site.presence.is_online("ada"))
+
+    assert online == [True] * (LIFETIME // (CHECK_AFTER + 1)) + [False] * (len(online) - LIFETIME // (CHECK_AFTER + 1))
+    assert site.presence.users() == ({"bob"} if has_company else frozenset())
 
 
 def test_presence_heals_when_the_service_is_back(site: Site) -> None:

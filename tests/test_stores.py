@@ -120,6 +120,8 @@ def test_a_lifetime_is_whole_seconds(store: Store, lifetime: Any) -> None:
         store.claim("one", lifetime)
     with pytest.raises(ConfigurationError, match="whole number of seconds"):
         store.confirm("chat", Connection("1"), 100, lifetime)
+    with pytest.raises(ConfigurationError, match="whole number of seconds"):
+        store.take_unconfirmed("chat", 100, 200, lifetime, 10)
 
 
 # Connections.
@@ -128,7 +130,7 @@ def test_a_lifetime_is_whole_seconds(store: Store, lifetime: Any) -> None:
 def test_nobody_is_connected_at_first(store: Store) -> None:
     assert (store.users("chat"), store.count("chat"), list(store.connections("chat"))) == (frozenset(), 0, [])
     assert list(store.connections("chat", "ada")) == []
-    assert store.take_unconfirmed("chat", 100, 100, 10) == []
+    assert store.take_unconfirmed("chat", 100, 100, LIFETIME, 10) == []
 
 
 def test_a_user_is_there_until_the_last_connection_is_gone(store: Store) -> None:
@@ -265,7 +267,7 @@ def test_the_connections_unconfirmed_for_the_longest_are_taken_first(store: Stor
     for number in range(5):
         confirm(store, str(number), now=100 + number)
 
-    taken = store.take_unconfirmed("chat", before=104, now=200, limit=3)
+    taken = store.take_unconfirmed("chat", before=104, now=200, lifetime=LIFETIME, limit=3)
 
     assert taken == [Connection("0", "ada"), Connection("1", "ada"), Connection("2", "ada")]
 
@@ -276,7 +278,7 @@ def test_each_unconfirmed_connection_is_handed_to_one_caller(store: Store) -> No
         confirm(store, str(number))
 
     with ThreadPoolExecutor(4) as threads:
-        handed = list(threads.map(lambda _: store.take_unconfirmed("chat", 150, 200, 2), range(4)))
+        handed = list(threads.map(lambda _: store.take_unconfirmed("chat", 150, 200, LIFETIME, 2), range(4)))
 
     assert sorted(each.connection_id for taken in handed for each in taken) == ["0", "1", "2", "3"]
 
@@ -284,15 +286,49 @@ def test_each_unconfirmed_connection_is_handed_to_one_caller(store: Store) -> No
 def test_a_connection_confirmed_at_the_time_or_later_is_not_taken(store: Store) -> None:
     confirm(store, "1", now=100)
 
-    assert store.take_unconfirmed("chat", 100, 200, 10) == []
-    assert store.take_unconfirmed("chat", 100.5, 200, 10) == [Connection("1", "ada")]
+    assert store.take_unconfirmed("chat", 100, 200, LIFETIME, 10) == []
+    assert store.take_unconfirmed("chat", 100.5, 200, LIFETIME, 10) == [Connection("1", "ada")]
+
+
+def test_to_be_taken_for_a_check_confirms_nothing(store: Store) -> None:
+    """The check may fail for good, and a connection would be asked about, and believed in, for ever."""
+    confirm(store, "ghost", now=100)
+    taken = store.take_unconfirmed("chat", 500, 900, LIFETIME, 10)
+
+    confirm(store, "new", "eve", now=100 + LIFETIME)
+
+    assert taken == [Connection("ghost", "ada")]
+    assert store.users("chat") == {"eve"}
+
+
+@pytest.mark.parametrize("user_id", [None, "ada", "nobody"])
+def test_whoever_takes_connections_forgets_those_not_confirmed_within_the_lifetime(
+    store: Store, user_id: str | None
+) -> None:
+    """Where nobody else comes, nothing else would forget them."""
+    confirm(store, "old", now=100)
+    confirm(store, "newer", "bob", now=101)
+
+    taken = store.take_unconfirmed("chat", 100.5, 100 + LIFETIME, LIFETIME, 10, user_id)
+
+    assert taken == []
+    assert list(store.connections("chat")) == [Connection("newer", "bob")]
+
+
+def test_a_late_sign_of_life_does_not_hand_out_again_what_is_taken(store: Store) -> None:
+    confirm(store, "1", now=100)
+    store.take_unconfirmed("chat", 150, 200, LIFETIME, 10)
+
+    confirm(store, "1", now=120)
+
+    assert store.take_unconfirmed("chat", 200, 300, LIFETIME, 10) == []
 
 
 def test_a_late_sign_of_life_makes_a_connection_no_older(store: Store) -> None:
     confirm(store, "1", now=200)
     confirm(store, "1", now=100)
 
-    assert store.take_unconfirmed("chat", 200, 300, 10) == []
+    assert store.take_unconfirmed("chat", 200, 300, LIFETIME, 10) == []
 
 
 def test_only_one_users_connections_are_taken_when_asked_so(store: Store) -> None:
@@ -301,11 +337,11 @@ def test_only_one_users_connections_are_taken_when_asked_so(store: Store) -> Non
     confirm(store, "3", "ada", now=101)
     confirm(store, "4", "ada", now=150)
 
-    taken = store.take_unconfirmed("chat", before=150, now=200, limit=1, user_id="ada")
+    taken = store.take_unconfirmed("chat", before=150, now=200, lifetime=LIFETIME, limit=1, user_id="ada")
 
     assert taken == [Connection("3", "ada")]
-    assert store.take_unconfirmed("chat", 150, 200, 9, "ada") == [Connection("2", "ada")]
-    assert store.take_unconfirmed("chat", 150, 200, 9, "nobody") == []
+    assert store.take_unconfirmed("chat", 150, 200, LIFETIME, 9, "ada") == [Connection("2", "ada")]
+    assert store.take_unconfirmed("chat", 150, 200, LIFETIME, 9, "nobody") == []
 
 
 def test_threads_do_not_lose_connections(store: Store) -> None:

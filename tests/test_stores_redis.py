@@ -79,6 +79,7 @@ def test_every_key_has_the_prefix_and_an_end(own_redis: RedisServer) -> None:
     store = RedisStore(own_redis.url, "app")
     store.confirm("chat", ADA, 100, 1000)
     store.confirm("chat", Connection("2", "bob"), 100, 1000)
+    store.take_unconfirmed("chat", 150, 200, 1000, 10)
     store.remove("chat", "2", 60)
     store.claim("one", 60)
     store.note("mood", "1", "glad", 60)
@@ -92,6 +93,7 @@ def test_every_key_has_the_prefix_and_an_end(own_redis: RedisServer) -> None:
         "app:{chat}:by-user",
         "app:{chat}:confirmed",
         "app:{chat}:removed:2",
+        "app:{chat}:tended",
         "app:{chat}:users",
     ]
     assert all(0 < end <= 1000 for end in ends.values())

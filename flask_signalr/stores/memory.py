@@ -126,15 +126,14 @@ class MemoryStore:
             return len(self._of(hub).confirmed)
 
     def take_unconfirmed(
-        self, hub: str, before: float, now: float, limit: int, user_id: str | None = None
+        self, hub: str, before: float, now: float, lifetime: int, limit: int, user_id: str | None = None
     ) -> list[Connection]:
         """See `Store.take_unconfirmed`."""
+        check_lifetime(lifetime)
         with self._lock:
             connections = self._of(hub)
-            taken = connections.unconfirmed(before, limit, user_id)
-            for connection in taken:
-                connections.add(connection, now)
-            return taken
+            connections.forget(before=now - lifetime, beyond=self._max_connections)
+            return connections.take(before, now, limit, user_id)
 
     def _of(self, hub: str) -> "_HubConnections":
         return self._hubs.get(hub, _HubConnections())
@@ -210,15 +209,21 @@ class _HubConnections:
     def __init__(self) -> None:
         self.confirmed: OrderedDict[str, tuple[Connection, float]] = OrderedDict()
         self.by_user: dict[str, dict[str, Connection]] = {}
+        # When each was confirmed or taken for a check: one that nobody can check is to be forgotten all the same.
+        self._tended: OrderedDict[str, float] = OrderedDict()
 
     def add(self, connection: Connection, now: float) -> None:
-        known = self.confirmed.get(connection.connection_id)
-        self.discard(connection.connection_id)
-        self.confirmed[connection.connection_id] = (connection, now if known is None else max(now, known[1]))
+        connection_id = connection.connection_id
+        known = self.confirmed.get(connection_id)
+        tended = self._tended.get(connection_id, now)
+        self.discard(connection_id)
+        self.confirmed[connection_id] = (connection, now if known is None else max(now, known[1]))
+        self._tended[connection_id] = max(now, tended)
         if connection.user_id is not None:
-            self.by_user.setdefault(connection.user_id, {})[connection.connection_id] = connection
+            self.by_user.setdefault(connection.user_id, {})[connection_id] = connection
 
     def discard(self, connection_id: str) -> None:
+        self._tended.pop(connection_id, None)
         connection, _ = self.confirmed.pop(connection_id, (None, 0))
         if connection is not None and connection.user_id is not None:
             of_user = self.by_user[connection.user_id]
@@ -238,9 +243,12 @@ class _HubConnections:
             return [connection for connection, _ in self.confirmed.values()]
         return list(self.by_user.get(user_id, {}).values())
 
-    def unconfirmed(self, before: float, limit: int, user_id: str | None) -> list[Connection]:
-        candidates: Iterable[str] = self.confirmed if user_id is None else self.by_user.get(user_id, {})
+    def take(self, before: float, now: float, limit: int, user_id: str | None) -> list[Connection]:
+        candidates: Iterable[str] = self._tended if user_id is None else self.by_user.get(user_id, {})
         if user_id is not None:
-            candidates = sorted(candidates, key=lambda each: self.confirmed[each][1])
-        oldest = (self.confirmed[each] for each in itertools.islice(candidates, limit))
-        return [connection for connection, confirmed_at in oldest if confirmed_at < before]
+            candidates = sorted(candidates, key=self._tended.__getitem__)
+        taken = [each for each in itertools.islice(candidates, limit) if self._tended[each] < before]
+        for connection_id in taken:
+            self._tended[connection_id] = now
+            self._tended.move_to_end(connection_id)
+        return [self.confirmed[each][0] for each in taken]

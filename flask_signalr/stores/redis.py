@@ -119,21 +119,22 @@ class RedisStore:
             return self._redis.zcard(self._keys(hub)[0])
 
     def take_unconfirmed(
-        self, hub: str, before: float, now: float, limit: int, user_id: str | None = None
+        self, hub: str, before: float, now: float, lifetime: int, limit: int, user_id: str | None = None
     ) -> list[Connection]:
         """See `Store.take_unconfirmed`."""
-        return _connections(self._run(self._take_unconfirmed, self._keys(hub), before, now, limit, *_range(user_id)))
+        arguments = (before, now, check_lifetime(lifetime), limit, *_range(user_id))
+        return _connections(self._run(self._take_unconfirmed, self._keys(hub), *arguments))
 
     def close(self) -> None:
         """Close all connections, when no thread uses the store; another call would open one anew."""
         self._redis.connection_pool.disconnect()
 
     def _keys(self, hub: str) -> list[str]:
-        """Return a hub's keys: when its connections were confirmed, whose they are, and the same sorted by user id.
+        """Return a hub's keys, in the order that `redis_scripts` tells.
 
         The braces keep them on one node where a proxy spreads keys over several.
         """
-        return [f"{self._prefix}:{{{hub}}}:{part}" for part in ("confirmed", "users", "by-user")]
+        return [f"{self._prefix}:{{{hub}}}:{part}" for part in ("confirmed", "users", "by-user", "tended")]
 
     def _removal(self, hub: str, connection_id: str) -> str:
         return f"{self._prefix}:{{{hub}}}:removed:{connection_id}"

@@ -1,7 +1,8 @@
 """The scripts that Redis runs, each as one step. Every one may run twice with the same outcome: an answer can be lost.
 
 A hub's keys: 1 a sorted set of connection ids by the time when they were confirmed; 2 a hash of connection id to
-member; 3 a sorted set of members, in the order of their letters. A member is ``quoted user id/connection id``.
+member; 3 a sorted set of members, in the order of their letters; 4 a sorted set of connection ids by the time when they
+were confirmed or taken for a check. A member is ``quoted user id/connection id``.
 """
 
 CLAIM = """
@@ -25,23 +26,35 @@ local function drop(id)
     redis.call('HDEL', KEYS[2], id)
   end
   redis.call('ZREM', KEYS[1], id)
+  redis.call('ZREM', KEYS[4], id)
 end
 """
 
-CONFIRM = (
+_FORGET = (
     _DROP
     + """
+local function forget(before)
+  for _, old in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', before, 'LIMIT', 0, 1000)) do drop(old) end
+end
+"""
+)
+
+CONFIRM = (
+    _FORGET
+    + """
 local id, member, now, lifetime = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
-if redis.call('EXISTS', KEYS[4]) == 1 then return 0 end
-local confirmed = redis.call('ZSCORE', KEYS[1], id)
+if redis.call('EXISTS', KEYS[5]) == 1 then return 0 end
+local function latest(key) return math.max(now, tonumber(redis.call('ZSCORE', key, id) or now)) end
+local confirmed, tended = latest(KEYS[1]), latest(KEYS[4])
 drop(id)
-redis.call('ZADD', KEYS[1], math.max(now, tonumber(confirmed or now)), id)
+redis.call('ZADD', KEYS[1], confirmed, id)
+redis.call('ZADD', KEYS[4], tended, id)
 if member ~= '' then
   redis.call('HSET', KEYS[2], id, member)
   redis.call('ZADD', KEYS[3], 0, member)
 end
-for _, old in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now - lifetime, 'LIMIT', 0, 1000)) do drop(old) end
-for key = 1, 3 do redis.call('EXPIRE', KEYS[key], lifetime) end
+forget(now - lifetime)
+for key = 1, 4 do redis.call('EXPIRE', KEYS[key], lifetime) end
 return 1
 """
 )
@@ -50,7 +63,7 @@ REMOVE = (
     _DROP
     + """
 drop(ARGV[1])
-if ARGV[2] ~= '0' then redis.call('SET', KEYS[4], '', 'EX', ARGV[2]) end
+if ARGV[2] ~= '0' then redis.call('SET', KEYS[5], '', 'EX', ARGV[2]) end
 return 1
 """
 )
@@ -81,22 +94,24 @@ return with_members(ARGV[1] == '' and redis.call('ZRANGE', KEYS[1], 0, -1) or of
 )
 
 TAKE_UNCONFIRMED = (
-    _OF_USER
+    _FORGET
+    + _OF_USER
     + """
-local before, now, limit = tonumber(ARGV[1]), ARGV[2], tonumber(ARGV[3])
+local before, now, limit = tonumber(ARGV[1]), ARGV[2], tonumber(ARGV[4])
 local taken = {}
-if ARGV[4] == '' then
-  taken = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', '(' .. ARGV[1], 'LIMIT', 0, limit)
+forget(tonumber(now) - tonumber(ARGV[3]))
+if ARGV[5] == '' then
+  taken = redis.call('ZRANGEBYSCORE', KEYS[4], '-inf', '(' .. ARGV[1], 'LIMIT', 0, limit)
 else
-  local confirmed, old = {}, {}
-  for _, id in ipairs(of_user(ARGV[4], ARGV[5])) do
-    confirmed[id] = tonumber(redis.call('ZSCORE', KEYS[1], id))
-    if confirmed[id] < before then table.insert(old, id) end
+  local tended, old = {}, {}
+  for _, id in ipairs(of_user(ARGV[5], ARGV[6])) do
+    tended[id] = tonumber(redis.call('ZSCORE', KEYS[4], id))
+    if tended[id] < before then table.insert(old, id) end
   end
-  table.sort(old, function(a, b) return confirmed[a] < confirmed[b] end)
+  table.sort(old, function(a, b) return tended[a] < tended[b] end)
   for place = 1, math.min(limit, #old) do table.insert(taken, old[place]) end
 end
-for _, id in ipairs(taken) do redis.call('ZADD', KEYS[1], now, id) end
+for _, id in ipairs(taken) do redis.call('ZADD', KEYS[4], now, id) end
 return with_members(taken)
 """
 )

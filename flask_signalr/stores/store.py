@@ -80,17 +80,19 @@ class Store(Protocol):
         """Return the number of connections."""
 
     def take_unconfirmed(
-        self, hub: str, before: float, now: float, limit: int, user_id: str | None = None
+        self, hub: str, before: float, now: float, lifetime: int, limit: int, user_id: str | None = None
     ) -> list[Connection]:
-        """Return connections that were last confirmed before a time, and count them as confirmed now.
+        """Return connections that were neither confirmed nor taken since a time, and note that they are taken now.
 
-        So each is handed to one caller, who verifies it; a caller who dies meanwhile only delays that.
+        So each is handed to one caller, who verifies it; a caller who dies meanwhile only delays that. Being taken
+        confirms nothing: those not confirmed within the lifetime are forgotten first, and none of them is returned.
 
         Args:
             hub: Whose connections.
             before: The time.
             now: The time that they are marked with.
-            limit: The most that are returned; those unconfirmed for the longest come first.
+            lifetime: As for `confirm`.
+            limit: The most that are returned; those neither confirmed nor taken for the longest come first.
             user_id: Only this user's.
         """
 

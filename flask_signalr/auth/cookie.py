@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any, cast
 
-from flask import Request, current_app, request
+from flask import Flask, Request, current_app, request
 
 from flask_signalr.auth.scheme import AuthScheme
 from flask_signalr.auth.session_end import session_ends_at
@@ -86,7 +86,8 @@ class CookieAuth(AuthScheme):
         Raises:
             AuthenticationFailed: The user is signed in and its account is not active (Flask-Login's ``is_active``).
         """
-        user = current_app.ensure_sync(self._load_user)()
+        app: Flask = current_app._get_current_object()  # type: ignore[attr-defined] # a proxy looks up each time anew
+        user = app.ensure_sync(self._load_user)()
         if not user:  # None, and what sessions hold of nobody: "", 0, {}
             return None
         authenticated = getattr(user, "is_authenticated", True)
@@ -94,12 +95,14 @@ class CookieAuth(AuthScheme):
             return None
         if not getattr(user, "is_active", True):  # UserMixin calls such a user neither authenticated nor anonymous
             raise AuthenticationFailed("this account is not active")
-        return _within_session(self.to_principal(user)) if authenticated else None
+        if not authenticated:
+            return None
+        principal = self.to_principal(user)
+        return _until(session_ends_at(app, request, int(time.time())), principal)
 
 
-def _within_session(principal: Principal) -> Principal:
+def _until(end: int | None, principal: Principal) -> Principal:
     """Return the principal, which does not outlive the session that it was found by."""
-    end = session_ends_at(int(time.time()))
     if end is None or (principal.expires_at is not None and principal.expires_at <= end):
         return principal
     return replace(principal, expires_at=end)

@@ -1,12 +1,12 @@
 """The end of a session: how long the app's own session of a signed-in user lasts if nobody uses it."""
 
-from flask import Flask, current_app, request, session
+from flask import Flask, Request, session
 from flask.sessions import SecureCookieSessionInterface, SessionMixin
 from itsdangerous import BadData
 from itsdangerous.encoding import base64_decode, bytes_to_int
 
 
-def session_ends_at(now: int) -> int | None:
+def session_ends_at(app: Flask, request: Request, now: int) -> int | None:
     """Return when the session of this request ends, in Unix seconds; ``None`` if nobody here can tell.
 
     Flask's own session is a signed cookie that holds for ``PERMANENT_SESSION_LIFETIME`` from its signature on, also
@@ -15,6 +15,8 @@ def session_ends_at(now: int) -> int | None:
     app keeps elsewhere only a permanent one has a known bound, and one that no cookie carries on has no other request.
 
     Args:
+        app: The current app.
+        request: The current request; the session is its.
         now: The time, in Unix seconds.
 
     Source: pallets/flask:src/flask/sessions.py, SecureCookieSessionInterface.
@@ -22,10 +24,9 @@ def session_ends_at(now: int) -> int | None:
     current: SessionMixin = session._get_current_object()  # type: ignore[attr-defined] # a proxy looks up each time anew
     if not current:  # the app knows its users by something else
         return None
-    app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
     lifetime = int(app.permanent_session_lifetime.total_seconds())
     interface = app.session_interface
-    if not _is_flasks_own(interface):
+    if not _is_flasks_own(type(interface)):
         return now + lifetime if current.permanent else None
     if interface.should_set_cookie(app, current):
         return now + lifetime
@@ -33,9 +34,9 @@ def session_ends_at(now: int) -> int | None:
     return None if signed_at is None else signed_at + lifetime
 
 
-def _is_flasks_own(interface: object) -> bool:
+def _is_flasks_own(interface: type[object]) -> bool:
     return all(
-        getattr(type(interface), name, None) is getattr(SecureCookieSessionInterface, name)
+        getattr(interface, name, None) is getattr(SecureCookieSessionInterface, name)
         for name in ("open_session", "get_signing_serializer")
     )
 

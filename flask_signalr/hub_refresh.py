@@ -43,7 +43,7 @@ def renewed_access(
         _pass_gate(hub, RefreshContext(hub.name, user_id, principal, _app_claims(old), claims))
         connection = connection.at(old.endpoint)
     renewed = connection.renew(customer_claims(escaped), principal.expires_at)
-    return _minted(hub, renewed, principal)
+    return _minted(hub, renewed, principal, max(connection.deadline - time.monotonic(), 0))
 
 
 def _app_claims(connection: RenewedConnection) -> Claims:
@@ -66,7 +66,7 @@ def _pass_gate(hub: MountedHub, context: RefreshContext) -> None:
         raise RefreshRefused("permission_change_rejected", "the refresh_gate said no")
 
 
-def _minted(hub: MountedHub, renewed: RenewedConnection, principal: Principal) -> RenewedAccess:
+def _minted(hub: MountedHub, renewed: RenewedConnection, principal: Principal, within: float) -> RenewedAccess:
     """Return a token with the claims as the service tells them; it outlives neither sign-in, ours and the service's."""
     now = int(time.time())
     ends = [end for end in (principal.expires_at, renewed.expires_at) if end is not None]
@@ -80,7 +80,7 @@ def _minted(hub: MountedHub, renewed: RenewedConnection, principal: Principal) -
             renewed.claims,
             lifetime=lifetime,
             now=now,
-            key=hub.services.keys.signing_key(renewed.endpoint),
+            key=hub.services.keys.signing_key(renewed.endpoint, within),
             algorithm=hub.options.access_token_algorithm,
         )
     except SignalRError as exc:  # the connection is renewed, but its client cannot be given the token

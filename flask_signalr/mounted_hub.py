@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("flask_signalr.negotiate")
 
+KEY_WAIT = 10
+"""Seconds that a negotiation waits for keys at most, at however many service endpoints."""
+
 
 @dataclass(frozen=True)
 class MountedHub:
@@ -173,15 +176,19 @@ class MountedHub:
                 and the source of the keys.
         """
         escaped = claims_of_user(user_id, claims, may_name_user=not principal.is_authenticated)
-        reachable = self.services.endpoints.reachable()
-        endpoint = self._endpoint(principal, reachable)
-        try:
-            return self._access_at(endpoint, user_id, escaped, principal, lifetime)
-        except SigningKeyUnavailable:
-            other = self._other_endpoint(principal, reachable, endpoint)
-            if other is None:
-                raise
-        return self._access_at(other, user_id, escaped, principal, lifetime)
+        others = self.services.endpoints.reachable()
+        endpoint: ServiceEndpoint | None = self._endpoint(principal, others)
+        end = time.monotonic() + KEY_WAIT
+        failures: dict[ServiceEndpoint, SigningKeyUnavailable] = {}
+        while endpoint is not None and endpoint not in failures:  # a router may insist on one
+            others = EndpointGroup(one for one in others if one != endpoint)
+            within = max(end - time.monotonic(), 0) / (1 + len(others))  # none takes the others' time
+            try:
+                return self._access_at(endpoint, user_id, escaped, principal, lifetime, within)
+            except SigningKeyUnavailable as exc:
+                failures[endpoint] = exc
+            endpoint = self._other_endpoint(principal, others)
+        raise next(iter(failures.values()))
 
     def _endpoint(self, principal: Principal, endpoints: EndpointGroup) -> ServiceEndpoint:
         endpoint: object = self.options.endpoint_router.negotiate_endpoint(principal, endpoints)
@@ -195,31 +202,34 @@ class MountedHub:
             )
         return endpoint
 
-    def _other_endpoint(
-        self, principal: Principal, endpoints: EndpointGroup, without: ServiceEndpoint
-    ) -> ServiceEndpoint | None:
+    def _other_endpoint(self, principal: Principal, others: EndpointGroup) -> ServiceEndpoint | None:
         """Return the router's choice among the other endpoints; ``None`` if it finds none of them good."""
-        others = EndpointGroup(one for one in endpoints if one != without)
         try:
             return self._endpoint(principal, others) if others else None
         except (NoServiceEndpoint, RouterRefused):
             return None
 
     def _access_at(
-        self, endpoint: ServiceEndpoint, user_id: str | None, claims: Claims, principal: Principal, lifetime: int
+        self,
+        endpoint: ServiceEndpoint,
+        user_id: str | None,
+        claims: Claims,
+        principal: Principal,
+        lifetime: int,
+        within: float,
     ) -> ClientAccess:
         options, settings, services = self.options, self.settings, self.services
         now = int(time.time())
         lifetime = token_lifetime(lifetime, principal.expires_at, now)
         if endpoint.key is None and services.entra is not None and services.entra.issued_tokens is not None:
-            return services.entra.issued_tokens.client_access(endpoint, self.name, user_id, claims, lifetime)
+            return services.entra.issued_tokens.client_access(endpoint, self.name, user_id, claims, lifetime, within)
         access = client_access(
             endpoint,
             prefixed_hub(self.name, settings.application_name),
             token_claims(user_id, claims, principal, options.token_options, len(services.endpoints.all)),
             lifetime=lifetime,
             now=now,
-            key=services.keys.signing_key(endpoint),
+            key=services.keys.signing_key(endpoint, within),
             algorithm=options.access_token_algorithm,
         )
         if len(access.token) > settings.access_token_warning_length:

@@ -1,5 +1,6 @@
 """Two endpoints without access keys: what a slow authority and a role that is missing at one do to the choice."""
 
+import math
 import threading
 import time
 from collections import Counter
@@ -18,10 +19,14 @@ from flask_signalr import (
     RouterRefused,
     ServiceEndpoint,
     SignalR,
+    SigningKeyUnavailable,
     endpoint_changed,
 )
+from flask_signalr.app_state import current_state
 from flask_signalr.emulator import Emulator
 from flask_signalr.entra.identity import MARGIN
+from flask_signalr.mounted_hub import KEY_WAIT
+from flask_signalr.tokens import SigningKey
 from tests.apps import body, negotiate
 from tests.entra import TOKEN, Token
 from tests.entra_authority import APP_ID, OTHER_APP_ID, EntraAuthority
@@ -249,3 +254,52 @@ def test_a_router_is_not_asked_to_choose_among_none(entra_authority: EntraAuthor
         answer = negotiate(one.app)
 
     assert answer.status_code == 503
+
+
+class InOrder(EndpointRouter):
+    """Prefers the endpoints in the order of their names."""
+
+    def negotiate_endpoint(self, principal: Principal, endpoints: Sequence[ServiceEndpoint]) -> ServiceEndpoint:
+        return min(endpoints, key=lambda endpoint: endpoint.name)
+
+
+@pytest.mark.parametrize("source", ["key", "service"])
+def test_the_only_endpoint_of_several_with_a_key_is_found(entra_authority: EntraAuthority, source: str) -> None:
+    with ExitStack() as stack:
+        ids = (OTHER_APP_ID, OTHER_APP_ID, OTHER_APP_ID, APP_ID)
+        urls = [stack.enter_context(Emulator(settings_for(entra_authority, each))).url for each in ids]
+        config = {"SIGNALR_HEALTH_INTERVAL": 0, "SIGNALR_TOKEN_SOURCE": source}
+        site = stack.enter_context(site_at(urls, entra_authority.credential(), InOrder(), **config))
+
+        found = site.negotiated(5)
+
+    assert found == {"3": 5}
+
+
+class NoKeys:
+    """Gives no key, after a moment; notes how long each endpoint's may be waited for."""
+
+    MOMENT = 0.05
+
+    def __init__(self) -> None:
+        self.waits: list[float] = []
+
+    def signing_key(self, endpoint: ServiceEndpoint, within: float = math.inf) -> SigningKey:
+        self.waits.append(within)
+        time.sleep(self.MOMENT)  # the time of the negotiation that this endpoint takes
+        raise SigningKeyUnavailable(f"none of {endpoint.name}", 5 + int(endpoint.name))
+
+
+def test_endpoints_that_hang_have_the_time_of_one_together() -> None:
+    """Denial of service: a client would hold its thread for longer with each of them."""
+    urls, keys = [f"https://{number}.service.example" for number in range(4)], NoKeys()
+    with site_at(urls, Hanging(), InOrder(), SIGNALR_HEALTH_INTERVAL=0) as site:
+        with site.app.app_context():
+            current_state().hub("chat").services.keys = keys
+        answer = negotiate(site.app)
+
+    assert answer.status_code == 503
+    assert answer.headers["Retry-After"] == "5", "the first choice's"
+    assert len(keys.waits) == 4
+    for tried, within in enumerate(keys.waits):
+        assert 0 < within * (4 - tried) <= KEY_WAIT - tried * NoKeys.MOMENT

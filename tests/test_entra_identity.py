@@ -1,14 +1,27 @@
 """Tokens of Microsoft Entra ID: kept until shortly before their end, and fetched where nobody waits."""
 
+import math
+import threading
+import time
 from typing import Any
 
 import pytest
 
-from flask_signalr import EntraTokenUnavailable, ServiceClient, ServiceEndpoint, ServiceRefusedToken, ServiceResponse
+from flask_signalr import (
+    EntraTokenUnavailable,
+    ServiceClient,
+    ServiceEndpoint,
+    ServiceRefusedToken,
+    ServiceResponse,
+    ServiceUnreachable,
+)
 from flask_signalr.entra.credentials import SCOPE
 from flask_signalr.entra.identity import MARGIN, PAUSE, RENEWAL, EntraIdentity, EntraTokens
 from flask_signalr.entra.renewed_value import NotFetched
+from flask_signalr.rest.calls import Call, HubAddress
+from flask_signalr.rest.endpoint_client import EndpointClient
 from tests.entra import ENDPOINT, TOKEN, Clock, Credential, Token, join_fetches
+from tests.live import LONGEST_WAIT
 from tests.recorded_service import EAST, RecordedService
 
 
@@ -167,3 +180,62 @@ def test_a_refusal_says_what_to_do_about_the_identity(status: int, remedy: str, 
 
     assert TOKEN not in str(raised.value)
     assert "AccessKey" not in str(raised.value)
+
+
+class SlowCredential:
+    """Gives a token when the test says so."""
+
+    def __init__(self) -> None:
+        self.may_answer = threading.Event()
+
+    def get_token(self, *scopes: str, **options: Any) -> Token:
+        self.may_answer.wait(LONGEST_WAIT)
+        return Token(TOKEN, int(time.time()) + 3600)
+
+
+def test_a_call_waits_no_longer_for_a_token_than_it_may_take() -> None:
+    """Denial of service: a sender holds a thread of the server."""
+    service, credential = RecordedService(), SlowCredential()
+    client = ServiceClient(ENDPOINT, transport=service, credential=credential, timeout=0.05)
+    try:
+        with pytest.raises(EntraTokenUnavailable, match="is being fetched"):
+            client.hub("chat").all.send("news")
+        was_waited_for = credential.may_answer.is_set()
+    finally:
+        credential.may_answer.set()
+        join_fetches()
+
+    assert not was_waited_for
+    assert not service.requests
+
+
+def test_the_time_that_the_token_takes_is_the_calls() -> None:
+    service, credential = RecordedService(), SlowCredential()
+    client = ServiceClient(ENDPOINT, transport=service, credential=credential, timeout=LONGEST_WAIT)
+    timer = threading.Timer(0.2, credential.may_answer.set)
+    timer.start()
+
+    client.hub("chat").all.send("news")
+    timer.join()
+
+    [request] = service.requests
+    assert request.timeout <= LONGEST_WAIT - 0.1
+
+
+class LateTokens:
+    """Has a token when the time of the call is over."""
+
+    def token(self, audience: str, wait: float | None = None, within: float = math.inf) -> str:
+        threading.Event().wait(within)
+        return TOKEN
+
+
+def test_a_call_whose_time_the_token_took_is_not_made() -> None:
+    service = RecordedService()
+    endpoint = EndpointClient(ENDPOINT, service, LateTokens())
+
+    with pytest.raises(ServiceUnreachable, match=r"was not asked within 0\.05 s") as failure:
+        endpoint.answer(HubAddress.of("chat", ""), Call("GET", "/x", "x"), 0.05)
+
+    assert not failure.value.may_have_arrived
+    assert not service.requests

@@ -324,6 +324,23 @@ def test_one_caller_waits_for_a_slow_fetch_and_the_others_keep_their_threads(sou
         assert first.result() == "value 1"
 
 
+def test_a_caller_who_has_little_time_waits_no_longer_and_says_nothing_of_the_fetch(
+    source: Source, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its own limit is no sign that the fetch takes long."""
+    value = paced(source, first_wait=LONG, others_wait=LONG)
+    source.may_go_on.clear()
+
+    with pytest.raises(NotFetched, match="the value is being fetched"):
+        value.get(within=0.01)
+    with pytest.raises(NotFetched, match="the value is being fetched"):
+        value.get(wait=LONG, within=0)
+
+    assert not caplog.records
+    source.may_go_on.set()
+    assert value.get() == "value 1"
+
+
 def test_after_a_failure_only_the_caller_who_tries_again_waits(source: Source, clock: Clock) -> None:
     value = paced(source, first_wait=LONG, others_wait=LONG)
     source.before = fails(OSError("down"))

@@ -43,6 +43,26 @@ def key_id(keys: SigningKeys) -> str | None:
     return found
 
 
+def test_a_key_is_waited_for_no_longer_than_the_caller_has_time(service: KeyService, keys: SigningKeys) -> None:
+    may_answer = threading.Event()
+
+    def exchange() -> ServiceResponse:
+        may_answer.wait(30)
+        return handing_out("key-1")
+
+    service.exchange = exchange
+    try:
+        with pytest.raises(SigningKeyUnavailable):
+            keys.signing_key(ENDPOINT, within=0.01)
+        gave_up = not may_answer.is_set()
+    finally:
+        may_answer.set()
+        join_fetches()
+
+    assert gave_up
+    assert keys.signing_key(ENDPOINT, within=0).key_id == "key-1"
+
+
 def numbered(service: KeyService) -> Callable[[], ServiceResponse]:
     """Return what hands out another key each time."""
     return lambda: handing_out(f"key-{service.exchanges}", f"{service.exchanges:044}")

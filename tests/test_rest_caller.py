@@ -1,5 +1,7 @@
 """Calls at several endpoints, and several calls at a time."""
 
+import threading
+
 import pytest
 
 from flask_signalr import (
@@ -13,6 +15,8 @@ from flask_signalr import (
     ServiceResponse,
     ServiceUnreachable,
 )
+from flask_signalr.rest.worker_threads import CALLS_PER_ENDPOINT
+from tests.live import LONGEST_WAIT
 from tests.recorded_service import ABSENT, BROKEN, DONE, EAST, WEST, RecordedService, by_host
 from tests.rest_hub import call, live_hub, received
 
@@ -115,7 +119,56 @@ def test_the_only_endpoint_of_a_hub_is_given_up_soon_too() -> None:
 
     knowing(service, EAST, 2).hub("chat", [EAST]).all.send("news")
 
-    assert [(request.may_repeat, request.timeout) for request in service.requests] == [(False, 2)]
+    [request] = service.requests
+    assert not request.may_repeat
+    assert 1 < request.timeout <= 2
+
+
+@pytest.mark.parametrize("endpoints", [[EAST], [EAST, WEST]], ids=["alone", "beside another"])
+def test_a_call_that_blocks_does_not_hold_the_sender_while_its_endpoint_is_down(
+    endpoints: list[ServiceEndpoint],
+) -> None:
+    """The look-up of a dead region's name knows no time limit."""
+    is_over = threading.Event()
+
+    def answer(request: ServiceRequest) -> ServiceResponse:
+        if "//east." in request.url:
+            is_over.wait(LONGEST_WAIT)
+        return DONE
+
+    hub = knowing(RecordedService(answer), EAST, 0.1).hub("chat", endpoints).using(timeout=LONGEST_WAIT)
+    try:
+        with pytest.raises(ServiceError, match=r"did not answer within 0\.1 s") as failure:
+            hub.all.send("news")
+        gave_up = not is_over.is_set()
+    finally:
+        is_over.set()
+
+    assert gave_up
+    errors = getattr(failure.value, "failures", {"": failure.value}).values()
+    assert [getattr(error, "may_have_arrived", None) for error in errors] == [True]
+
+
+def test_calls_that_wait_behind_one_that_blocks_are_given_up_with_it() -> None:
+    is_over = threading.Event()
+    users = [f"u{number}" for number in range(20)]
+
+    def answer(request: ServiceRequest) -> ServiceResponse:
+        if "//east." in request.url:
+            is_over.wait(LONGEST_WAIT)
+        return DONE
+
+    hub = knowing(RecordedService(answer), EAST, 0.1).hub("chat").using(timeout=LONGEST_WAIT)
+    try:
+        with pytest.raises(PartialFailure) as failure:
+            hub.users(*users).send("news")
+    finally:
+        is_over.set()
+
+    assert set(failure.value.failures) == {f"user {user!r} at east" for user in users}
+    arrived = [getattr(error, "may_have_arrived", None) for error in failure.value.failures.values()]
+    assert arrived.count(True) == CALLS_PER_ENDPOINT
+    assert arrived.count(False) == len(users) - CALLS_PER_ENDPOINT
 
 
 def test_many_calls_to_an_endpoint_that_is_down_take_no_longer_than_one() -> None:

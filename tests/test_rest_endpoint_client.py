@@ -1,5 +1,6 @@
 """What speaks against an endpoint, as a probe finds it."""
 
+import math
 import re
 from collections.abc import Callable
 
@@ -87,7 +88,7 @@ def test_health_is_asked_without_a_token_and_the_key_is_tried_where_nobody_is_me
 class Tokens:
     """Tokens of Microsoft Entra ID, at hand."""
 
-    def token(self, audience: str, wait: float | None = None) -> str:
+    def token(self, audience: str, wait: float | None = None, within: float = math.inf) -> str:
         return TOKEN
 
 
@@ -96,7 +97,7 @@ def test_a_probe_waits_for_no_token_and_judges_nobody_without_one() -> None:
     waits = []
 
     class NoTokens:
-        def token(self, audience: str, wait: float | None = None) -> str:
+        def token(self, audience: str, wait: float | None = None, within: float = math.inf) -> str:
             waits.append(wait)
             raise NotFetched("the identity provider is down", 5)
 

@@ -1,5 +1,6 @@
 """The tokens of Microsoft Entra ID that REST calls and the key exchange bring."""
 
+import math
 import re
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -44,17 +45,18 @@ class EntraTokens:
             "the Microsoft Entra token", self._fetched, Pace(meanwhile=PAUSE), clocks
         )
 
-    def token(self, audience: str = "", wait: float | None = None) -> str:
+    def token(self, audience: str = "", wait: float | None = None, within: float = math.inf) -> str:
         """Return the token; it is the same for every audience.
 
         Args:
             audience: What it shall open.
             wait: As `RenewedValue.get` takes it.
+            within: As `RenewedValue.get` takes it.
 
         Raises:
             NotFetched: None is to be had at the moment.
         """
-        return self._token.get(wait)
+        return self._token.get(wait, within)
 
     def _fetched(self, known: str | None) -> Fresh[str]:
         answer = self._credential().get_token(SCOPE)

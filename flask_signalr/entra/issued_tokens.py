@@ -67,7 +67,7 @@ class IssuedTokens:
             raise ConfigurationError(f"{_KEY}: the service counts in minutes: access_token_lifetime is 60 at least")
 
     def client_access(
-        self, endpoint: ServiceEndpoint, hub: str, user_id: str | None, claims: Claims, lifetime: int
+        self, endpoint: ServiceEndpoint, hub: str, user_id: str | None, claims: Claims, lifetime: int, within: float
     ) -> ClientAccess:
         """Return what a client needs to connect.
 
@@ -77,6 +77,7 @@ class IssuedTokens:
             user_id: What the service routes by; ``None`` connects without one.
             claims: Must be empty.
             lifetime: Seconds that the token may be valid at most; of these, the whole minutes.
+            within: Seconds that the request for it may take, if that is less than the time limit of all.
 
         Raises:
             InvalidClaim: There are claims.
@@ -90,7 +91,7 @@ class IssuedTokens:
                 "the sign-in ends within a minute, and the service issues no token so short: sign in again"
             )
         try:
-            token = self._issued(endpoint, hub, user_id, lifetime // 60)
+            token = self._issued(endpoint, hub, user_id, lifetime // 60, min(self._timeout, within))
         except ServiceError as exc:
             logger.error("%s issues no token: %s", endpoint.name or endpoint.url, exc)
             wait = exc.retry_after if isinstance(exc, ServiceBusy) else None
@@ -98,14 +99,14 @@ class IssuedTokens:
         path = f"client/?hub={prefixed_hub(hub, self._application_name)}"
         return ClientAccess(endpoint.client_base_url + path, token)
 
-    def _issued(self, endpoint: ServiceEndpoint, hub: str, user_id: str | None, minutes: int) -> str:
+    def _issued(self, endpoint: ServiceEndpoint, hub: str, user_id: str | None, minutes: int, timeout: float) -> str:
         """Return a token of the service.
 
         Source: Azure/azure-signalr:docs/swagger/v20241201.json, ``WebSocketConnection_GenerateClientToken``.
         """
         query = parameters(userId=user_id, minutesToExpire=minutes)
         call = Call("POST", "/:generateToken", "a client's token", query, knows_application=False)
-        response = self._client(endpoint).answer(HubAddress.of(hub, self._application_name), call, self._timeout)
+        response = self._client(endpoint).answer(HubAddress.of(hub, self._application_name), call, timeout)
         try:
             token = msgspec.json.decode(response.body if response else b"", type=dict[str, object]).get("token")
         except (ValueError, RecursionError):

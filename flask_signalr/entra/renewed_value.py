@@ -124,11 +124,12 @@ class RenewedValue(Generic[T]):
         self._states: PerProcess[_State[T]] = PerProcess(_State)
         self._states()  # or the first threads might each make one, and fetch twice
 
-    def get(self, wait: float | None = None) -> T:
+    def get(self, wait: float | None = None, within: float = math.inf) -> T:
         """Return the value; waits only where there is none to use, or one that may have ended.
 
         Args:
             wait: Seconds after the start of a fetch that this caller waits for it; ``None`` as the pace has it.
+            within: Seconds from now that it waits at most, whatever `wait` and the pace allow.
 
         Raises:
             NotFetched: There is none, or not in time.
@@ -137,7 +138,7 @@ class RenewedValue(Generic[T]):
         fresh = state.fresh
         if fresh is not None and self._clocks.unix() < fresh.renew_at:
             return fresh.value
-        return self._renewed(state, wait)
+        return self._renewed(state, wait, within)
 
     def drop(self, value: T) -> None:
         """Use a value no longer, unless another one has taken its place already."""
@@ -147,7 +148,7 @@ class RenewedValue(Generic[T]):
                 state.fresh = None
                 state.next_fetch = -math.inf
 
-    def _renewed(self, state: _State[T], wait: float | None) -> T:
+    def _renewed(self, state: _State[T], wait: float | None, within: float) -> T:
         with state.changed:
             now = self._clocks.unix()
             usable = _usable(state, now)
@@ -165,8 +166,8 @@ class RenewedValue(Generic[T]):
             is_late = False
             if state.fetching_since is not None:
                 left = max(state.fetching_since + wait - steady, 0)
-                is_in_time = state.changed.wait_for(lambda: state.fetching_since is None, left)
-                is_late = not is_in_time and wait >= self._pace.first_wait
+                is_in_time = state.changed.wait_for(lambda: state.fetching_since is None, min(left, within))
+                is_late = not is_in_time and wait >= self._pace.first_wait and left <= within
             usable = _usable(state, self._clocks.unix())
             if usable is not None:
                 return usable.value

@@ -1,5 +1,6 @@
 """Keys that the service hands out to who has a role for it: client tokens are signed with them, here."""
 
+import math
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -89,8 +90,12 @@ class SigningKeys:
         self._clocks = clocks
         self._keys: dict[str, RenewedValue[_HandedOut]] = {}  # by URL: an endpoint takes longer to find
 
-    def signing_key(self, endpoint: ServiceEndpoint) -> SigningKey:
+    def signing_key(self, endpoint: ServiceEndpoint, within: float = math.inf) -> SigningKey:
         """Return the key to sign with now: the access key of an endpoint that has one, else one of the service's.
+
+        Args:
+            endpoint: The service endpoint.
+            within: Seconds that the caller waits for a key at most.
 
         Raises:
             SigningKeyUnavailable: There is none; the log tells why.
@@ -98,7 +103,7 @@ class SigningKeys:
         if endpoint.key is not None:
             return endpoint.key
         try:
-            return self._of(endpoint).get().key
+            return self._of(endpoint).get(within=within).key
         except NotFetched as exc:
             raise SigningKeyUnavailable(UNAVAILABLE, exc.retry_after) from exc
 

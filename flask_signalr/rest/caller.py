@@ -55,7 +55,7 @@ class HubCaller:
             InvalidName: No call can name the only recipient.
             PartialFailure: Some of several calls failed, or no time was left for them; the others were made.
         """
-        if len(calls) == 1 and len(self.endpoints) == 1 and not refused:
+        if len(calls) == 1 and len(self.endpoints) == 1 and not refused and self.endpoints[0].limit() is None:
             self.answer(self.endpoints[0], calls[0])
         else:
             _raise_failures({**(refused or {}), **self._outcomes(calls)})
@@ -141,7 +141,7 @@ class HubCaller:
                 raise late(False)
             return self.answer(endpoint, call, left)
 
-        return Task(endpoint.workers, answer_in_time, late)
+        return Task(endpoint.workers, answer_in_time, late, limit)
 
 
 def _is_answer(outcome: Outcome) -> bool:

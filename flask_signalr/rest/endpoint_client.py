@@ -69,9 +69,11 @@ class EndpointClient:
             InvalidName: The names in it are too long for a token.
         """
         limit = self.limit()
+        if limit is not None:
+            timeout = min(timeout, limit)
         request = self._request(call.method, address.resource(call), call.query, call.body, timeout)
         if limit is not None:
-            request = replace(request, timeout=min(timeout, limit), may_repeat=False)
+            request = replace(request, may_repeat=False)
         if tracing_id is not None:
             request.headers["X-ASRS-Message-Tracing-Id"] = str(tracing_id)
         response = self._transport(request)
@@ -136,7 +138,7 @@ class EndpointClient:
 
     def late(self, method: str, path: str, timeout: float, is_begun: bool) -> ServiceUnreachable:
         """Return the error of a call that has no answer in time, and may not even have been made."""
-        fault = "was not asked within {:g} s, which the calls before this one took: allow more time"
+        fault = "was not asked within {:g} s, which the calls or the token before this one took: allow more time"
         if is_begun:
             fault = "did not answer within {:g} s: try again later, or allow it more time"
         error = ServiceUnreachable(f"{self.name} {fault.format(timeout)}", method=method, path=path)
@@ -148,20 +150,28 @@ class EndpointClient:
     ) -> ServiceRequest:
         """Return the request for a resource, with a token that opens just this resource.
 
-        As the SDK does, the token names the host without its port, and of the query what all calls have.
+        As the SDK does, the token names the host without its port, and of the query what all calls have. The time that
+        is waited for a token of Microsoft Entra ID is the call's.
         """
+        path = "/" + resource.partition("?")[0]
+        begin = time.monotonic()
         try:
-            token = self._tokens.token(self.endpoint.audience_base_url + resource, wait)
+            token = self._tokens.token(self.endpoint.audience_base_url + resource, wait, timeout)
         except NotFetched as exc:
             raise EntraTokenUnavailable(
                 f"Microsoft Entra ID gave no token for {self.name}, and nothing was sent there: {exc}",
                 method=method,
-                path="/" + resource.partition("?")[0],
+                path=path,
             ) from exc
+        left = timeout
+        if self.endpoint.key is None:  # a key of one's own signs at once
+            left -= time.monotonic() - begin
+        if left <= 0:
+            raise self.late(method, path, timeout, is_begun=False)
         headers = {"Authorization": f"Bearer {token}", "Asrs-User-Agent": _USER_AGENT}
         if body is not None:
             headers["Content-Type"] = "application/json; charset=utf-8"
-        return ServiceRequest(method, f"{self.endpoint.server_base_url}{resource}{query}", headers, body, timeout)
+        return ServiceRequest(method, f"{self.endpoint.server_base_url}{resource}{query}", headers, body, left)
 
 
 def _is_success(response: ServiceResponse) -> bool:

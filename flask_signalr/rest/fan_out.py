@@ -35,11 +35,13 @@ class Task(Generic[R]):
         make: Makes the call, within so many seconds; raises `ServiceError`, or `InvalidName` where no token can hold
             its names.
         late: Returns the error of a call that is not over in time, and takes whether it was begun.
+        patience: Seconds after the begin of the fan-out that it may take at most; ``None`` for the time of all.
     """
 
     workers: Workers
     make: Callable[[float], R]
     late: Callable[[bool], ServiceError]
+    patience: float | None = None
 
     def outcome(self, timeout: float) -> R | Failure:
         """Make the call, if there is any time, and return what came of it."""
@@ -79,7 +81,7 @@ def fan_out(
         timeout: Seconds that all of them may take together.
         is_enough: Whether an outcome makes the others superfluous; they are left out, and may be made all the same.
     """
-    if len(tasks) == 1:
+    if len(tasks) == 1 and tasks[0].patience is None:
         return {0: tasks[0].outcome(timeout)}
     if is_worker():
         return _in_turn(tasks, time.monotonic() + timeout, is_enough)
@@ -108,6 +110,8 @@ class _FanOut(Generic[R]):
     def __init__(self, tasks: Sequence[Task[R]], deadline: float) -> None:
         self._tasks = tasks
         self._deadline = deadline
+        begin = time.monotonic()
+        self._ends = [deadline if task.patience is None else begin + task.patience + GRACE for task in tasks]
         self._waiting: dict[Workers, deque[int]] = {}
         for place, task in enumerate(tasks):
             self._waiting.setdefault(task.workers, deque()).append(place)
@@ -138,6 +142,8 @@ class _FanOut(Generic[R]):
     def _next_outcomes(self) -> list[R | Failure]:
         """Wait for the next calls to end; when there is no time left, for a moment and those alone that have begun."""
         done = wait(self._handed, max(self._left(), 0), FIRST_COMPLETED).done
+        if not done and time.monotonic() < self._deadline:
+            return self._give_up()
         if not done:
             self._waiting = {workers: deque() for workers in self._waiting}
             self._handed = {future: place for future, place in self._handed.items() if not future.cancel()}
@@ -149,5 +155,15 @@ class _FanOut(Generic[R]):
             self._hand_over(self._tasks[place].workers)
         return [self._outcomes[place] for place in places]
 
+    def _give_up(self) -> list[R | Failure]:
+        """Go on without the calls whose own time is over; those after them are given up in their turn."""
+        now = time.monotonic()
+        overdue = [(future, place) for future, place in self._handed.items() if self._ends[place] <= now]
+        for future, place in overdue:
+            del self._handed[future]
+            self._outcomes[place] = self._tasks[place].late(not future.cancel())
+            self._hand_over(self._tasks[place].workers)
+        return [self._outcomes[place] for _, place in overdue]
+
     def _left(self) -> float:
-        return self._deadline - time.monotonic()
+        return min([self._deadline, *(self._ends[place] for place in self._handed.values())]) - time.monotonic()

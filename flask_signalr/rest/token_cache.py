@@ -1,5 +1,6 @@
 """The tokens of REST calls: one for each audience, signed once and kept until it is about to expire."""
 
+import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -24,12 +25,13 @@ KEPT = 1024
 class TokenSource(Protocol):
     """Has a token for each call of one service endpoint."""
 
-    def token(self, audience: str, wait: float | None = None) -> str:
+    def token(self, audience: str, wait: float | None = None, within: float = math.inf) -> str:
         """Return a token that opens an audience.
 
         Args:
             audience: What it shall open.
             wait: Seconds that the caller waits for a token that others make; ``None`` as long as they find good.
+            within: Seconds from now that it waits at most, however long they find good.
 
         Raises:
             InvalidName: The audience is too long for a token, because of the names in it.
@@ -62,7 +64,7 @@ class TokenCache:
         self._clock = clock
         self._kept: PerProcess[tuple[Lock, OrderedDict[str, tuple[float, str]]]] = PerProcess(_nothing_kept)
 
-    def token(self, audience: str, wait: float | None = None) -> str:
+    def token(self, audience: str, wait: float | None = None, within: float = math.inf) -> str:
         """Return a token that opens an audience; it is made here, and there is nothing to wait for.
 
         Raises:

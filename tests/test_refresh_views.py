@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import math
 import subprocess
 import sys
 import time
@@ -23,16 +24,20 @@ from flask_signalr import (
     Policy,
     Principal,
     RefreshContext,
+    ServiceEndpoint,
     ServiceRequest,
     ServiceResponse,
     SignalR,
+    SigningKeyUnavailable,
     everything,
     only,
     require_role,
 )
 from flask_signalr.app_state import AppState
 from flask_signalr.claims import RESERVED_TYPES, merge_claims
+from flask_signalr.rest.live_connection import REFRESH_TIMEOUT
 from flask_signalr.testing import FakeConnection, FakeService
+from flask_signalr.tokens import SigningKey
 from tests.apps import (
     ACCESS_KEY,
     CONNECTION_STRING,
@@ -466,6 +471,25 @@ def test_a_preflight_is_answered_as_that_of_negotiate(origin: str, status: int) 
 
 def test_other_methods_are_refused() -> None:
     assert app_with().test_client().get("/chat/refresh?id=t").status_code == 405
+
+
+def test_the_key_is_waited_for_within_the_time_of_the_refresh() -> None:
+    """Denial of service: where the service gives keys, one that is slow to come would hold the thread for longer."""
+    waits = []
+
+    class Key:
+        def signing_key(self, endpoint: ServiceEndpoint, within: float = math.inf) -> SigningKey:
+            waits.append(within)
+            raise SigningKeyUnavailable("not yet", 5)
+
+    app, _ = renewing("ada", {}, "role")
+    state: AppState = app.extensions["signalr"]
+    with app.app_context():
+        state.hub("chat").services.keys = Key()
+
+    assert refused(refresh(app)) == (500, {"error": "internal_server_error"})
+    assert len(waits) == 1
+    assert 0 < waits[0] < REFRESH_TIMEOUT
 
 
 def test_where_nobody_switched_it_on_there_is_nothing_to_attack() -> None:

@@ -2,6 +2,8 @@
 
 import logging
 import time
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -176,19 +178,16 @@ class MountedHub:
                 and the source of the keys.
         """
         escaped = claims_of_user(user_id, claims, may_name_user=not principal.is_authenticated)
-        others = self.services.endpoints.reachable()
-        endpoint: ServiceEndpoint | None = self._endpoint(principal, others)
-        end = time.monotonic() + KEY_WAIT
-        failures: dict[ServiceEndpoint, SigningKeyUnavailable] = {}
-        while endpoint is not None and endpoint not in failures:  # a router may insist on one
-            others = EndpointGroup(one for one in others if one != endpoint)
-            within = max(end - time.monotonic(), 0) / (1 + len(others))  # none takes the others' time
-            try:
-                return self._access_at(endpoint, user_id, escaped, principal, lifetime, within)
-            except SigningKeyUnavailable as exc:
-                failures[endpoint] = exc
-            endpoint = self._other_endpoint(principal, others)
-        raise next(iter(failures.values()))
+        endpoints = self.services.endpoints.reachable()
+        endpoint = self._endpoint(principal, endpoints)
+        within = KEY_WAIT / max(len(endpoints), 1)  # none takes the time of the others
+        try:
+            return self._access_at(endpoint, user_id, escaped, principal, lifetime, within)
+        except SigningKeyUnavailable:
+            for other in self._further_choices(principal, endpoints, endpoint):
+                with suppress(SigningKeyUnavailable):
+                    return self._access_at(other, user_id, escaped, principal, lifetime, within)
+            raise
 
     def _endpoint(self, principal: Principal, endpoints: EndpointGroup) -> ServiceEndpoint:
         endpoint: object = self.options.endpoint_router.negotiate_endpoint(principal, endpoints)
@@ -202,12 +201,19 @@ class MountedHub:
             )
         return endpoint
 
-    def _other_endpoint(self, principal: Principal, others: EndpointGroup) -> ServiceEndpoint | None:
-        """Return the router's choice among the other endpoints; ``None`` if it finds none of them good."""
-        try:
-            return self._endpoint(principal, others) if others else None
-        except (NoServiceEndpoint, RouterRefused):
-            return None
+    def _further_choices(
+        self, principal: Principal, endpoints: EndpointGroup, tried: ServiceEndpoint
+    ) -> Iterator[ServiceEndpoint]:
+        """Yield what the router chooses among the endpoints that were not tried, until it finds none of them good."""
+        while others := EndpointGroup(one for one in endpoints if one != tried):
+            try:
+                tried = self._endpoint(principal, others)
+            except (NoServiceEndpoint, RouterRefused):
+                return
+            if tried not in others:  # a router may insist on one
+                return
+            yield tried
+            endpoints = others
 
     def _access_at(
         self,

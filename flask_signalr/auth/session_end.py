@@ -35,7 +35,7 @@ def session_ends_at(app: Flask, request: Request, now: int) -> int | None:
 
 
 def _is_flasks_own(interface: type[object]) -> bool:
-    return all(
+    return interface is SecureCookieSessionInterface or all(
         getattr(interface, name, None) is getattr(SecureCookieSessionInterface, name)
         for name in ("open_session", "get_signing_serializer")
     )

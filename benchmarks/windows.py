@@ -4,7 +4,7 @@ import threading
 import time
 from base64 import b64decode
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from http.client import HTTPConnection
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -73,7 +73,8 @@ def _server(app: Flask) -> Iterator[int]:
         yield server.effective_port
     finally:
         server.task_dispatcher.shutdown()
-        server.trigger.pull_trigger(server.close)  # in the thread that looks at the sockets, which then ends
+        with suppress(OSError):  # the thread may have done it before it is woken up for it
+            server.trigger.pull_trigger(server.close)  # in the thread that looks at the sockets, which then ends
         thread.join()
 
 

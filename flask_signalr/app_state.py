@@ -67,7 +67,7 @@ class AppState:
         return self._configured.options
 
     def reload(self, settings: Settings) -> None:
-        """Take other settings from the next request on; the requests that are being answered keep theirs.
+        """Take other settings from now on; the hubs that requests being answered have found keep theirs.
 
         Raises:
             ConfigurationError: A value cannot be used; then everything stays as it is.

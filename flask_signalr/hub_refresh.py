@@ -8,7 +8,7 @@ from flask_signalr.claims_header import claims_of_user, unescape_claims
 from flask_signalr.error_text import kind_of
 from flask_signalr.errors import BadRequest, SignalRError
 from flask_signalr.mounted_hub import MountedHub
-from flask_signalr.negotiation import client_access, prefixed_hub
+from flask_signalr.negotiation import client_access
 from flask_signalr.principal import Principal
 from flask_signalr.refresh import RefreshContext, RefreshRefused, RenewedAccess, lifetime_to_tell
 from flask_signalr.rest.live_connection import LiveConnection, RenewedConnection
@@ -76,7 +76,7 @@ def _minted(hub: MountedHub, renewed: RenewedConnection, principal: Principal, w
     try:
         access = client_access(
             renewed.endpoint,
-            prefixed_hub(hub.name, hub.settings.application_name),
+            hub.name_at_service,
             renewed.claims,
             lifetime=lifetime,
             now=now,

@@ -231,7 +231,7 @@ class MountedHub:
             return services.entra.issued_tokens.client_access(endpoint, self.name, user_id, claims, lifetime, within)
         access = client_access(
             endpoint,
-            prefixed_hub(self.name, settings.application_name),
+            self.name_at_service,
             token_claims(user_id, claims, principal, options.token_options, len(services.endpoints.all)),
             lifetime=lifetime,
             now=now,

@@ -2,6 +2,7 @@
 
 import secrets
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -11,6 +12,7 @@ import urllib3
 
 from flask_signalr import Invocation, SignalRError
 from flask_signalr.app_state import AppState
+from flask_signalr.emulator.server import RunningEmulator
 from flask_signalr.rest.hub_clients import HubClients
 from tests.client_process import Client, ClientProcess
 from tests.live import LONGEST_WAIT
@@ -18,6 +20,10 @@ from tests.serverless import ServerlessSite, serverless_site
 from tests.signing import is_signed
 
 TRANSPORTS = ["WebSockets", "ServerSentEvents", "LongPolling"]
+
+
+def _is_listened_to(emulator: RunningEmulator) -> bool:
+    return all(connection.is_listened_to for connection in emulator.service.connections)
 
 
 class Rotation:
@@ -61,6 +67,13 @@ class Rotation:
     def client(self, node: ClientProcess, transport: str, **options: Any) -> Client:
         token = self.site.token(transport.lower())
         return node.client(self.site.hub(), token=token, transport=transport, **options)
+
+    def wait_until_listened_to(self) -> None:
+        """Wait until every client listens: a poll that comes after the key is gone would end its connection."""
+        end = time.monotonic() + LONGEST_WAIT
+        while not self.site.emulator.call(_is_listened_to):
+            assert time.monotonic() < end, "a client does not listen"
+            time.sleep(0.01)
 
     def _connection_string(self, name: str) -> str:
         return f"{self._service};AccessKey={self.keys[name]};Version=1.0;"
@@ -217,6 +230,7 @@ def test_who_has_a_token_of_the_old_key_comes_back_with_a_new_one(node: ClientPr
     with rotating() as rotation, rotation.client(node, transport, reconnect=True) as ada:
         former = ada.id
         rotation.configure("secondary", "primary")
+        rotation.wait_until_listened_to()
         rotation.regenerate("primary")
         refused = ada.invoke("double", 1)
         rotation.everybody.all.close("new keys")

@@ -5,7 +5,7 @@ from functools import partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from flask import Flask, current_app
+from flask import Flask, current_app, has_request_context, request
 
 from flask_signalr.app_endpoints import AppEndpoints
 from flask_signalr.app_services import AppServices
@@ -23,6 +23,8 @@ from flask_signalr.sign_out import SignOut
 from flask_signalr.stores.store import Store
 
 if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
     from flask_signalr.entra.entra_access import EntraAccess
     from flask_signalr.rest.client import ServiceClient
 
@@ -54,20 +56,34 @@ class AppState:
         self._declarations = declarations
         self._defaults = defaults
         self._configured = self._checked(Configured(app, settings, defaults, self._services(settings)))
-        self._sign_out = SignOut(app, self._hubs_to_sign_out_of, self._close_user)
+        self._key = f"flask_signalr.configured.{id(self)}"  # an environment may pass through several apps
+        self._sign_out = SignOut(app, self._hubs_to_sign_out_of)
 
     @property
     def settings(self) -> Settings:
         """What the app's configuration holds."""
-        return self._configured.settings
+        return self._in_use().settings
 
     @property
     def options(self) -> HubOptions:
         """What a hub without keywords of its own would have."""
-        return self._configured.options
+        return self._in_use().options
+
+    def _in_use(self, environ: "WSGIEnvironment | None" = None) -> Configured:
+        """Return what is configured: in a request, what was when it first asked, whatever is read meanwhile.
+
+        Args:
+            environ: The request's, for who has it at hand; ``None`` for that of the current one, if there is one.
+        """
+        if environ is None:
+            if not has_request_context():
+                return self._configured
+            environ = request.environ
+        configured: Configured = environ.setdefault(self._key, self._configured)
+        return configured
 
     def reload(self, settings: Settings) -> None:
-        """Take other settings from now on; the hubs that requests being answered have found keep theirs.
+        """Take other settings from now on; requests that are being answered keep theirs, but for the one that asks.
 
         Raises:
             ConfigurationError: A value cannot be used; then everything stays as it is.
@@ -80,6 +96,8 @@ class AppState:
         if self._transport is not None:
             configured.services.use_transport(self._transport)
         self._configured = configured
+        if has_request_context():
+            request.environ.pop(self._key, None)
         old.services.endpoints.stop()
 
     def _checked(self, configured: Configured) -> Configured:
@@ -104,7 +122,7 @@ class AppState:
     @property
     def endpoints(self) -> AppEndpoints:
         """The service endpoints, and which of them are up."""
-        return self._configured.services.endpoints
+        return self._in_use().services.endpoints
 
     @property
     def service(self) -> "ServiceClient":
@@ -113,7 +131,7 @@ class AppState:
         Raises:
             MissingExtra: The extra ``serverless`` is not installed.
         """
-        return self._configured.services.service
+        return self._in_use().services.service
 
     def use_transport(self, transport: Transport) -> None:
         """Let every call of the service take this road from now on, such as one into a test's own service."""
@@ -130,8 +148,9 @@ class AppState:
             ConfigurationError: As `reload`.
         """
         self._adapt = adapted
-        if adapted(self.settings) != self.settings:
-            self.reload(self.settings)
+        settings = self._configured.settings
+        if adapted(settings) != settings:
+            self.reload(settings)
 
     def init_schemes(self, keywords: HubKeywords) -> None:
         """Let the auth schemes in these keywords check the app, each the first time that it is seen.
@@ -146,13 +165,17 @@ class AppState:
                 if isinstance(scheme, CookieAuth):
                     self._sign_out.connect()
 
-    def hub(self, name: str) -> MountedHub:
+    def hub(self, name: str, environ: "WSGIEnvironment | None" = None) -> MountedHub:
         """Return a hub as it is in this app.
+
+        Args:
+            name: The hub's name.
+            environ: The request's, for who has it at hand.
 
         Raises:
             HubNotFound: No hub of that name is declared.
         """
-        configured = self._configured
+        configured = self._in_use(environ)
         mounted = configured.hubs.get(name)
         if mounted is None:
             declaration = self._declarations.get(name)
@@ -170,13 +193,13 @@ class AppState:
             )
         return mounted
 
-    def hub_at_service(self, name: str) -> MountedHub:
+    def hub_at_service(self, name: str, environ: "WSGIEnvironment") -> MountedHub:
         """Return the hub that an upstream URL names: in any case, with or without the application's name before it.
 
         Raises:
             HubNotFound: It names none.
         """
-        return self.hub(self._configured.declared_name(name, self._declarations) or "")
+        return self.hub(self._in_use(environ).declared_name(name, self._declarations) or "", environ)
 
     def hubs(self) -> Iterable[MountedHub]:
         """Return all hubs."""
@@ -187,9 +210,6 @@ class AppState:
         if wanted is None:
             wanted = find_spec("urllib3") is not None  # what the extra `serverless` brings
         return self.hubs() if wanted else ()
-
-    def _close_user(self, hub: str, user_id: str, reason: str) -> None:
-        self._configured.services.clients(hub).user(user_id).close(reason)
 
 
 def _check_tokens(configured: Configured, keywords: HubKeywords) -> None:

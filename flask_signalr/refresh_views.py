@@ -28,7 +28,7 @@ _CODES: dict[type[errors.SignalRError], str] = {
 def refresh(hub: str) -> ResponseReturnValue:
     """Answer ``POST /<hub>/refresh?id=…``: who is it now, may it still, is the connection its own, and for how long."""
     current: Request = request._get_current_object()  # type: ignore[attr-defined] # a proxy looks up each time anew
-    declared = current_state().hub(hub)
+    declared = current_state().hub(hub, current.environ)
     options = declared.options
     check_origin(current, options.origins)
     connection_token = read_connection_token(declared, current)

@@ -15,9 +15,6 @@ logger = logging.getLogger(__name__)
 REASON = "signed out"
 """What a closed client is told."""
 
-CloseUser = Callable[[str, str, str], object]
-"""Closes the connections of a user: the hub's name, the user id and the reason."""
-
 
 class SignOut:
     """Closes the connections of whoever signs out, on every hub that has a `CookieAuth`.
@@ -29,13 +26,11 @@ class SignOut:
     Args:
         app: The app.
         hubs: Returns its hubs.
-        close_user: Closes one user's connections to one hub.
     """
 
-    def __init__(self, app: Flask, hubs: Callable[[], Iterable[MountedHub]], close_user: CloseUser) -> None:
+    def __init__(self, app: Flask, hubs: Callable[[], Iterable[MountedHub]]) -> None:
         self._app = app
         self._hubs = hubs
-        self._close_user = close_user
 
     def connect(self) -> None:
         """Listen to Flask-Login's signal, where Flask-Login is installed; a second call changes nothing."""
@@ -48,7 +43,7 @@ class SignOut:
     def _signed_out(self, _app: Flask, user: Any = None, **_more: Any) -> None:
         if user is None or getattr(user, "is_anonymous", False) is True:
             return
-        user_ids = [(hub.name, user_id) for hub in self._hubs() for user_id in _user_ids(hub, user)]
+        user_ids = [(hub, user_id) for hub in self._hubs() for user_id in _user_ids(hub, user)]
         if user_ids:
 
             @after_this_request
@@ -56,14 +51,14 @@ class SignOut:
                 response.call_on_close(lambda: self._close(user_ids))
                 return response
 
-    def _close(self, user_ids: Iterable[tuple[str, str]]) -> None:
+    def _close(self, user_ids: Iterable[tuple[MountedHub, str]]) -> None:
         for hub, user_id in user_ids:
             try:
-                self._close_user(hub, user_id, REASON)
+                hub.services.clients(hub.name).user(user_id).close(REASON)
             except SignalRError as exc:
-                logger.warning("hub %r: the connections of a user who signed out stay open: %s", hub, exc)
+                logger.warning("hub %r: the connections of a user who signed out stay open: %s", hub.name, exc)
             except Exception:
-                logger.exception("hub %r: the connections of a user who signed out stay open", hub)
+                logger.exception("hub %r: the connections of a user who signed out stay open", hub.name)
 
 
 def _user_ids(hub: MountedHub, user: Any) -> set[str]:

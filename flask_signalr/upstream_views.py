@@ -37,7 +37,7 @@ NO_STORE = ("Cache-Control", "no-store")
 def upstream(hub: str, category: str, event: str) -> ResponseReturnValue:
     """Answer ``POST /<hub>/upstream/<category>/<event>``; nothing of the body is read before the sender is proven."""
     current: Request = request._get_current_object()  # type: ignore[attr-defined] # a proxy looks up each time anew
-    declared = current_state().hub_at_service(hub)
+    declared = current_state().hub_at_service(hub, current.environ)
     limit = declared.settings.upstream.body_limit
     check_length(current, limit)
     protocol = protocol_of(current.environ.get("CONTENT_TYPE", ""))

@@ -26,7 +26,7 @@ logger = logging.getLogger("flask_signalr.negotiate")
 def negotiate(hub: str) -> ResponseReturnValue:
     """Answer ``POST /<hub>/negotiate``: who is it, may it, as whom, and where to."""
     current: Request = request._get_current_object()  # type: ignore[attr-defined] # a proxy looks up each time anew
-    declared = current_state().hub(hub)
+    declared = current_state().hub(hub, current.environ)
     options = declared.options
     check_origin(current, options.origins)
     check_shape(current)

@@ -1,9 +1,21 @@
 """What the extension keeps for one app."""
 
+from threading import Thread
+from urllib.parse import urlsplit
+
 import pytest
 from flask import Flask
 
-from flask_signalr import Claims, CookieAuth, HubNotFound, Principal
+from flask_signalr import (
+    AuthorizationDenied,
+    Claims,
+    CookieAuth,
+    HubNotFound,
+    Principal,
+    ServiceRequest,
+    ServiceResponse,
+    SignalR,
+)
 from flask_signalr.app_state import AppState
 from flask_signalr.config import Settings
 from flask_signalr.configured import LONGEST_WINDOW_IN_MEMORY
@@ -20,6 +32,50 @@ def state_with(declarations: dict[str, HubKeywords], defaults: HubKeywords | Non
     defaults = defaults or {}
     declared = {name: Declaration(defaults | keywords) for name, keywords in declarations.items()}
     return AppState(Flask(__name__), SETTINGS, declared, defaults)
+
+
+class Reloading:
+    """An app whose configuration moves to another service; it tells which one everything of a request goes to."""
+
+    def __init__(self) -> None:
+        self.app = Flask(__name__)
+        self._configure("old")
+        self.signalr = SignalR(self.app)
+        self.chat = self.signalr.hub("chat")
+        self._asked: list[str] = []
+        self.app.extensions["signalr"].use_transport(self._answer)
+
+    def _configure(self, name: str) -> None:
+        self.app.config["SIGNALR_CONNECTION_STRING"] = f"Endpoint=https://{name}.service.example;AccessKey={ACCESS_KEY}"
+        self.app.config["SIGNALR_ALLOWED_ORIGINS"] = f"https://{name}.example"
+
+    def _answer(self, request: ServiceRequest) -> ServiceResponse:
+        self._asked.append(urlsplit(request.url).hostname or "")
+        return ServiceResponse(202, {}, b"")
+
+    def here(self) -> None:
+        """Take the new settings."""
+        self._configure("new")
+        self.signalr.reload(self.app)
+
+    def elsewhere(self) -> None:
+        """Take the new settings, as another request or a thread of the app's would."""
+        thread = Thread(target=self.here)
+        thread.start()
+        thread.join()
+
+    def sent(self) -> set[str]:
+        """Return the hosts that all that an app can use leads to."""
+        self._asked.clear()
+        self.chat.clients.all.send("news")
+        self.app.extensions["signalr"].service.hub("chat").all.send("news")
+        to = {urlsplit(endpoint.url).hostname or "" for endpoint in self.signalr.endpoints.all}
+        return to | {*self._asked, urlsplit(self.chat.negotiate("ada").url).hostname or ""}
+
+
+@pytest.fixture
+def reloading() -> Reloading:
+    return Reloading()
 
 
 def test_a_hub_is_made_once() -> None:
@@ -40,6 +96,53 @@ def test_what_is_warned_of_once_is_not_warned_of_again_after_a_reload(caplog: py
     assert caplog.text.count("finds no id in a principal") == 1
 
 
+def test_a_request_in_flight_keeps_everything_that_it_had(reloading: Reloading) -> None:
+    """Half of its messages at one service and half at another would be an order that nobody gave."""
+    with reloading.app.test_request_context():
+        before = reloading.sent()
+        reloading.elsewhere()
+        after = reloading.sent()
+    with reloading.app.test_request_context():
+        in_the_next = reloading.sent()
+
+    assert before == after == {"old.service.example"}
+    assert in_the_next == {"new.service.example"}
+
+
+def test_the_request_that_reloads_goes_on_with_what_it_asked_for(reloading: Reloading) -> None:
+    with reloading.app.test_request_context():
+        before = reloading.sent()
+        reloading.here()
+        after = reloading.sent()
+
+    assert (before, after) == ({"old.service.example"}, {"new.service.example"})
+
+
+def test_outside_of_requests_a_reload_is_heeded_at_once(reloading: Reloading) -> None:
+    """A background job never ends."""
+    with reloading.app.app_context():
+        before = reloading.sent()
+        reloading.elsewhere()
+        after = reloading.sent()
+
+    assert (before, after) == ({"old.service.example"}, {"new.service.example"})
+
+
+def test_a_refusal_that_began_before_a_reload_is_told_to_the_pages_of_that_time(reloading: Reloading) -> None:
+    app = reloading.app
+
+    def refuse(principal: Principal) -> str:
+        reloading.elsewhere()
+        raise AuthorizationDenied("not now")
+
+    reloading.signalr.hub("gated", allow_anonymous=True, user_id_provider=refuse)
+    origin = {"Origin": "https://old.example"}
+    first, second = (app.test_client().post("/gated/negotiate", headers=origin) for _ in range(2))
+
+    assert first.headers["Access-Control-Allow-Origin"] == "https://old.example"
+    assert "Access-Control-Allow-Origin" not in second.headers
+
+
 def test_a_hub_may_be_declared_at_any_time() -> None:
     declarations: dict[str, Declaration] = {}
     state = AppState(Flask(__name__), SETTINGS, declarations, {})
@@ -54,11 +157,11 @@ def test_a_hub_that_is_declared_later_is_found_by_its_name_at_the_service() -> N
     """The table of these names is made at the first request, and modules may be imported after that."""
     declarations = {"chat": Declaration({})}
     state = AppState(Flask(__name__), SETTINGS, declarations, {})
-    state.hub_at_service("chat")
+    state.hub_at_service("chat", {})
     declarations["News"] = Declaration({})
 
-    assert state.hub_at_service("news").name == "News"
-    assert state.hub_at_service("chat").name == "chat"
+    assert state.hub_at_service("news", {}).name == "News"
+    assert state.hub_at_service("chat", {}).name == "chat"
 
 
 @pytest.mark.parametrize(

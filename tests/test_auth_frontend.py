@@ -9,7 +9,7 @@ from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.test import TestResponse
 
-from flask_signalr import ConfigurationError, SignalR, everything
+from flask_signalr import ConfigurationError, Policy, SignalR, everything, require_role
 from flask_signalr.auth.easy_auth import MAX_CLAIMS, MAX_LENGTH
 from flask_signalr.auth.frontend import FrontEndAuth
 from flask_signalr.auth.windows_identity import WindowsRealm
@@ -228,14 +228,31 @@ def test_the_other_headers_prove_nothing(header: str) -> None:
     assert ask(easy_auth_app(), **{header: "admin"}).status_code == 401
 
 
-@pytest.mark.parametrize("forged", ["role", ROLE])
-def test_a_claim_that_looks_like_a_role_is_none(forged: str) -> None:
-    """Where roles have the type ``roles``, whoever can name a claim of another provider must not become an admin."""
+@pytest.mark.parametrize(
+    ("provider", "role_type", "forged"),
+    [("aad", "roles", "role"), ("aad", "roles", ROLE), ("custom", ROLE, "role"), ("custom", ROLE, "roles")],
+)
+def test_a_claim_that_looks_like_a_role_is_none(provider: str, role_type: str, forged: str) -> None:
+    """Attack: whoever can name a claim of a provider puts a role there. Policies take each of these names for one."""
     principal = client_principal(
-        claims=[{"typ": forged, "val": "admin"}, {"typ": "preferred_username", "val": "mallory"}]
+        auth_typ=provider,
+        role_typ=role_type,
+        claims=[{"typ": forged, "val": "admin"}, {"typ": "preferred_username", "val": "mallory"}],
     )
 
-    assert "role" not in service_claims(ask(easy_auth_app(), X_MS_CLIENT_PRINCIPAL=principal))
+    answer = ask(easy_auth_app(policy=Policy(require_role("admin"))), X_MS_CLIENT_PRINCIPAL=principal)
+
+    assert answer.status_code == 403
+    assert {"role", "roles", ROLE}.isdisjoint(service_claims(ask(easy_auth_app(), X_MS_CLIENT_PRINCIPAL=principal)))
+
+
+def test_app_roles_of_entra_are_roles_whatever_app_service_calls_the_type() -> None:
+    """It says that roles have .NET's long type, and leaves those of the app registration under ``roles``."""
+    principal = client_principal(role_typ=ROLE)
+
+    answer = ask(easy_auth_app(policy=Policy(require_role("admin"))), X_MS_CLIENT_PRINCIPAL=principal)
+
+    assert service_claims(answer)["role"] == ["staff", "admin"]
 
 
 @pytest.mark.parametrize(

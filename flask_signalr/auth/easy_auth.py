@@ -6,7 +6,7 @@ from typing import Annotated
 
 import msgspec
 
-from flask_signalr.claims import short_name
+from flask_signalr.claim_types import name_as_read
 from flask_signalr.principal import Principal
 
 HEADER = "X-MS-CLIENT-PRINCIPAL"
@@ -16,6 +16,8 @@ MAX_LENGTH = 64 * 1024
 
 MAX_CLAIMS = 1000
 """Claims of the largest principal that is looked at; identity providers leave groups out long before that."""
+
+_ENTRA, _APP_ROLES = "aad", "roles"
 
 
 class _Claim(msgspec.Struct):
@@ -37,10 +39,15 @@ def read_client_principal(header: str) -> Principal:
     """Return the principal of a header.
 
     Its name is the claim of the type ``name_typ``. Claims of the type ``role_typ`` become ``role``, and no other claim
-    does: a claim that merely looks like a role proves none.
+    does: a claim that merely looks like a role, under any name that the service or a policy takes for one, proves none.
+    Of Microsoft Entra ID the app roles count too: App Service leaves them under ``roles``, where nobody can put claims
+    of their own, and calls another type the one of roles.
 
     Raises:
         ValueError: It cannot be read; the text says why, without a word of it.
+
+    Source: AzureAD/microsoft-identity-web:src/Microsoft.Identity.Web/AppServicesAuth/
+    AppServicesAuthenticationInformation.cs.
     """
     if len(header) > MAX_LENGTH:
         raise ValueError(f"it is longer than {MAX_LENGTH} characters")
@@ -51,9 +58,10 @@ def read_client_principal(header: str) -> Principal:
     name = next((claim.val for claim in caller.claims if claim.typ == caller.name_typ), "")
     if not name.strip() or not name.isprintable():
         raise ValueError(f"it has no name in its claim {caller.name_typ!r:.100}")
+    role_types = {caller.role_typ, _APP_ROLES} if caller.auth_typ == _ENTRA else {caller.role_typ}
     claims = [
-        ("role" if claim.typ == caller.role_typ else claim.typ, claim.val)
+        ("role" if claim.typ in role_types else claim.typ, claim.val)
         for claim in caller.claims
-        if claim.typ == caller.role_typ or short_name(claim.typ) != "role"
+        if claim.typ in role_types or name_as_read(claim.typ) != "role"
     ]
     return Principal(name, claims, caller.auth_typ)

@@ -43,7 +43,7 @@ def renewed_access(
         _pass_gate(hub, RefreshContext(hub.name, user_id, principal, _app_claims(old), claims))
         connection = connection.at(old.endpoint)
     renewed = connection.renew(customer_claims(escaped), principal.expires_at)
-    return _minted(hub, renewed, principal, max(connection.deadline - time.monotonic(), 0))
+    return _minted(hub, renewed, principal, connection.time_left())
 
 
 def _app_claims(connection: RenewedConnection) -> Claims:

@@ -6,6 +6,7 @@ import logging
 import math
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -49,6 +50,7 @@ from tests.apps import (
     negotiate,
 )
 from tests.recorded_service import ABSENT, RecordedService
+from tests.scripted_server import LONGEST_WAIT
 from tests.signing import SECRET
 
 HOUR = 3600
@@ -630,6 +632,32 @@ def test_after_the_gate_only_the_owner_of_the_connection_is_asked() -> None:
     hosts = [request.url.removeprefix("https://").partition(".")[0] for request in service.requests]
     assert renewed.status_code == 200
     assert (sorted(hosts[:-1]), hosts[-1:]) == (["chat", "other"], ["chat"])
+
+
+@pytest.mark.parametrize("gate", [None, lambda context: True], ids=["no gate", "a gate"])
+def test_an_endpoint_that_hangs_keeps_nobody_from_the_refresh_that_the_owner_grants(gate: Any) -> None:
+    """There is time for the renewal after the gate's reading, and the key that is known is there when all is used."""
+    signalr = SignalR(auth=[BearerAuth(SECRET)], refresh_gate=gate)
+    signalr.hub("chat")
+    app = app_with(
+        signalr,
+        SIGNALR_CONNECTION_STRING=None,
+        SIGNALR_ENDPOINTS={"east": OTHER_CONNECTION_STRING, "west": CONNECTION_STRING},
+    )
+    over = threading.Event()
+
+    def answer(request: ServiceRequest) -> ServiceResponse:
+        if not request.url.startswith("https://chat."):
+            over.wait(LONGEST_WAIT)
+        return ServiceResponse(200, {}, (UID % "").encode())
+
+    answering(app, answer)
+    try:
+        renewed = refresh(app, headers=ada())
+    finally:
+        over.set()
+
+    assert renewed.status_code == 200
 
 
 # What the service makes of it.

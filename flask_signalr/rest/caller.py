@@ -1,15 +1,15 @@
 """Where calls go: to every service endpoint of an app, several at a time; and what comes of their answers."""
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from flask_signalr.errors import InvalidName
 from flask_signalr.rest.calls import Call, HubAddress
 from flask_signalr.rest.endpoint_client import EndpointClient
 from flask_signalr.rest.exchange import ServiceResponse
 from flask_signalr.rest.fan_out import Failure, Task, fan_out
-from flask_signalr.rest.roll_call import Question, roll_call
 from flask_signalr.service_errors import PartialFailure, RecipientNotFound, ServiceError
 
 Outcome = ServiceResponse | Failure | None
@@ -94,22 +94,16 @@ class HubCaller:
             status=404,
         )
 
-    def ask_each(
-        self, call: Call, patience: Callable[[EndpointClient], float], is_decisive: Callable[[Outcome], bool]
-    ) -> list[Outcome]:
-        """Return what came of a call at each endpoint, in the order of the endpoints.
+    def ask_each(self, call: Call, while_down: float) -> list[Outcome]:
+        """Return what came of a call at each endpoint, in the order of the endpoints; no moment after the time is over.
 
         Args:
             call: The call.
-            patience: Returns the seconds that an endpoint may take.
-            is_decisive: As `roll_call` takes it.
+            while_down: Seconds that it may take at most at an endpoint that is known to be down.
         """
-        limits = [min(self.timeout, patience(endpoint)) for endpoint in self.endpoints]
-        tasks = [
-            replace(self, timeout=limit)._task(call, endpoint)
-            for endpoint, limit in zip(self.endpoints, limits, strict=True)
-        ]
-        return roll_call(list(map(Question, tasks, limits)), is_decisive)
+        tasks = [self._task(call, endpoint, while_down) for endpoint in self.endpoints]
+        outcomes = fan_out(tasks, self.timeout, grace=0)
+        return [outcomes[place] for place in range(len(tasks))]
 
     def _outcomes(
         self, calls: Sequence[Call], is_enough: Callable[[Outcome], bool] = lambda outcome: False
@@ -124,14 +118,15 @@ class HubCaller:
         outcomes = fan_out([task for _, task in named], self.timeout, is_enough)
         return {named[place][0]: outcome for place, outcome in sorted(outcomes.items())}
 
-    def _task(self, call: Call, endpoint: EndpointClient) -> Task[ServiceResponse | None]:
+    def _task(self, call: Call, endpoint: EndpointClient, while_down: float = math.inf) -> Task[ServiceResponse | None]:
         path = f"/{self.address.path}{call.path}"
-        limit = endpoint.limit()
+        known = endpoint.limit()
+        limit = self.timeout if known is None else min(self.timeout, known, while_down)
 
         def late(is_begun: bool) -> ServiceError:
-            return endpoint.late(call.method, path, self.timeout if limit is None else limit, is_begun)
+            return endpoint.late(call.method, path, limit, is_begun)
 
-        if limit is None:
+        if known is None:
             return Task(endpoint.workers, lambda timeout: self.answer(endpoint, call, timeout), late)
         end = time.monotonic() + limit  # of all calls of one fan-out, and of those that wait for a free thread
 

@@ -138,7 +138,7 @@ class EndpointClient:
 
     def late(self, method: str, path: str, timeout: float, is_begun: bool) -> ServiceUnreachable:
         """Return the error of a call that has no answer in time, and may not even have been made."""
-        fault = "was not asked within {:g} s, which the calls or the token before this one took: allow more time"
+        fault = "was not asked within {:g} s: calls or a token took them, or no thread was free; allow more time"
         if is_begun:
             fault = "did not answer within {:g} s: try again later, or allow it more time"
         error = ServiceUnreachable(f"{self.name} {fault.format(timeout)}", method=method, path=path)

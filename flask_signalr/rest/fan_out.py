@@ -69,7 +69,10 @@ def new_workers() -> Workers:
 
 
 def fan_out(
-    tasks: Sequence[Task[R]], timeout: float, is_enough: Callable[[R | Failure], bool] = lambda outcome: False
+    tasks: Sequence[Task[R]],
+    timeout: float,
+    is_enough: Callable[[R | Failure], bool] = lambda outcome: False,
+    grace: float = GRACE,
 ) -> dict[int, R | Failure]:
     """Make calls and return what came of each, by its place among the tasks; no `Failure` of one stops another.
 
@@ -80,12 +83,13 @@ def fan_out(
         tasks: The calls.
         timeout: Seconds that all of them may take together.
         is_enough: Whether an outcome makes the others superfluous; they are left out, and may be made all the same.
+        grace: As `GRACE`.
     """
     if len(tasks) == 1 and tasks[0].patience is None:
         return {0: tasks[0].outcome(timeout)}
     if is_worker():
         return _in_turn(tasks, time.monotonic() + timeout, is_enough)
-    return _FanOut(tasks, time.monotonic() + timeout).run(is_enough)
+    return _FanOut(tasks, time.monotonic() + timeout, grace).run(is_enough)
 
 
 def _in_turn(
@@ -107,11 +111,12 @@ class _FanOut(Generic[R]):
     for the end of a large one.
     """
 
-    def __init__(self, tasks: Sequence[Task[R]], deadline: float) -> None:
+    def __init__(self, tasks: Sequence[Task[R]], deadline: float, grace: float) -> None:
         self._tasks = tasks
         self._deadline = deadline
+        self._grace = grace
         begin = time.monotonic()
-        self._ends = [deadline if task.patience is None else begin + task.patience + GRACE for task in tasks]
+        self._ends = [deadline if task.patience is None else begin + task.patience + grace for task in tasks]
         self._waiting: dict[Workers, deque[int]] = {}
         for place, task in enumerate(tasks):
             self._waiting.setdefault(task.workers, deque()).append(place)
@@ -147,7 +152,7 @@ class _FanOut(Generic[R]):
         if not done:
             self._waiting = {workers: deque() for workers in self._waiting}
             self._handed = {future: place for future, place in self._handed.items() if not future.cancel()}
-            done, overdue = wait(self._handed, GRACE)
+            done, overdue = wait(self._handed, self._grace)
             self._outcomes |= {place: self._tasks[place].late(True) for place in map(self._handed.pop, overdue)}
         places = [self._handed.pop(future) for future in done]
         self._outcomes |= {place: future.result() for place, future in zip(places, done, strict=True)}

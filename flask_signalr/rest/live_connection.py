@@ -28,10 +28,10 @@ _MISMATCH = "ConnectionUserMismatch"
 _REFUSED = "permission_change_rejected"
 
 REFRESH_TIMEOUT = 3
-"""Seconds that all questions of one refresh may take together: a guessed connection token holds a worker so long."""
+"""Seconds that all questions of one refresh may take together: so long may one endpoint that hangs hold a worker."""
 
 DOWN_TIMEOUT = 0.5
-"""Seconds that an endpoint may take which is known to be down."""
+"""Seconds that an endpoint may take at most which is known to be down."""
 
 
 class _Claim(msgspec.Struct, frozen=True):
@@ -70,6 +70,10 @@ class RenewedConnection:
 class LiveConnection:
     """A connection that its connection token names, at one of the service endpoints: nobody knows at which.
 
+    So all are asked, and all are waited for: exactly one must have it. An endpoint that does not answer in time keeps
+    nobody from the refresh that the one granted which has the connection; whether it would have said so too is not
+    known. The connection token is the secret of one service, so that it would be the same service under two names.
+
     Attributes:
         caller: Makes the calls.
         token: The connection token: who has it and the user's sign-in may speak for the connection.
@@ -83,12 +87,12 @@ class LiveConnection:
     deadline: float = field(default_factory=lambda: time.monotonic() + REFRESH_TIMEOUT)
 
     def claims(self) -> RenewedConnection:
-        """Return the connection as it is.
+        """Return the connection as it is, within half of the time that is left: a renewal after it has as much again.
 
         Raises:
             RefreshRefused: It is another user's, or not there; or the service failed.
         """
-        return self._owned(self._ask("/connections/claims", {}))
+        return self._owned(self._ask("/connections/claims", {}, self.time_left() / 2))
 
     def renew(self, claims: Iterable[tuple[str, ClaimValue]], expires_at: int | None) -> RenewedConnection:
         """Return the connection after it was given other claims and another end.
@@ -105,7 +109,7 @@ class LiveConnection:
         """
         end = _KEEP_THE_END if expires_at is None else _time(expires_at)
         sent = [_Claim("asrs.s.uid", self.user_id), *(_Claim(name, _text(value)) for name, value in claims)]
-        outcomes = self._ask("/connections/:refreshAuth", {"expireTime": end, "claims": sent})
+        outcomes = self._ask("/connections/:refreshAuth", {"expireTime": end, "claims": sent}, self.time_left())
         if not any(isinstance(outcome, ServiceResponse) for _, outcome in outcomes):
             for endpoint, outcome in outcomes:
                 if isinstance(outcome, ServiceError) and outcome.status == 403 and outcome.code is None:
@@ -117,16 +121,16 @@ class LiveConnection:
         found = tuple(each for each in self.caller.endpoints if each.endpoint is endpoint)
         return replace(self, caller=replace(self.caller, endpoints=found))
 
-    def _ask(self, path: str, more: dict[str, object]) -> Outcomes:
-        """Return what each endpoint says. The token is in the body: URLs are logged."""
-        body = json_body({"connectionToken": self.token, **more})
-        caller = _in_version(self.caller)
-        outcomes = caller.ask_each(Call("POST", path, _SUBJECT, body=body), self._patience, _is_decisive)
-        return list(zip(caller.endpoints, outcomes, strict=True))
+    def time_left(self) -> float:
+        """Return the seconds until there must be an answer; 0 when there must be one now."""
+        return max(self.deadline - time.monotonic(), 0)
 
-    def _patience(self, endpoint: EndpointClient) -> float:
-        left = self.deadline - time.monotonic()
-        return left if endpoint.limit() is None else min(left, DOWN_TIMEOUT)
+    def _ask(self, path: str, more: dict[str, object], timeout: float) -> Outcomes:
+        """Return what each endpoint says within a time. The token is in the body: URLs are logged."""
+        body = json_body({"connectionToken": self.token, **more})
+        caller = replace(_in_version(self.caller), timeout=min(self.caller.timeout, timeout))
+        outcomes = caller.ask_each(Call("POST", path, _SUBJECT, body=body), DOWN_TIMEOUT)
+        return list(zip(caller.endpoints, outcomes, strict=True))
 
     def _without_token(self, text: str) -> str:
         """Return a text for the log; a made-up token, which is no secret, does not make it unreadable."""
@@ -158,36 +162,29 @@ class LiveConnection:
         return RenewedConnection(endpoint.endpoint, pairs)
 
 
-def _is_decisive(outcome: Outcome) -> bool:
+def _has_connection(outcome: Outcome) -> bool:
     """Tell whether an endpoint says that it has the connection, the user's own or not."""
-    return isinstance(outcome, ServiceResponse) or _is_mismatch(outcome)
-
-
-def _is_mismatch(outcome: Outcome) -> bool:
-    return isinstance(outcome, ServiceError) and outcome.status == 403 and outcome.code == _MISMATCH
+    if isinstance(outcome, ServiceError):
+        return outcome.status == 403 and outcome.code == _MISMATCH
+    return isinstance(outcome, ServiceResponse)
 
 
 def _owner(outcomes: Outcomes) -> tuple[EndpointClient, ServiceResponse]:
     """Return the one endpoint that has the connection, and its answer.
 
-    An endpoint that was too slow for the others to wait might say that it has it too. The connection token is the
-    secret of one service, so that would be the same one under two names.
-
     Raises:
-        RefreshRefused: None has it, it is another user's, or an endpoint that might have it failed.
+        RefreshRefused: None has it or several have, it is another user's, or an endpoint that might have it failed.
     """
-    found = [(each, outcome) for each, outcome in outcomes if isinstance(outcome, ServiceResponse)]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        raise _failed(f"{', '.join(each.name for each, _ in found)} all say that they have the connection")
-    errors = [outcome for _, outcome in outcomes if isinstance(outcome, ServiceError)]
-    for error in errors:
-        if _is_mismatch(error):
-            raise RefreshRefused(_REFUSED, str(error))
-    for error in errors:
-        if error.status != 404:
-            raise _failed(str(error))
+    having = [(each, outcome) for each, outcome in outcomes if _has_connection(outcome)]
+    if len(having) > 1:
+        raise _failed(f"{', '.join(each.name for each, _ in having)} all say that they have the connection")
+    for endpoint, outcome in having:
+        if isinstance(outcome, ServiceResponse):
+            return endpoint, outcome
+        raise RefreshRefused(_REFUSED, str(outcome))
+    for _, outcome in outcomes:
+        if isinstance(outcome, ServiceError) and outcome.status != 404:
+            raise _failed(str(outcome))
     raise RefreshRefused("connection_not_found", "no service endpoint has the connection, or no longer")
 
 

@@ -3,6 +3,7 @@
 import functools
 import inspect
 import re
+import sys
 import types
 import typing
 from collections.abc import Callable
@@ -16,6 +17,15 @@ Handler = Callable[..., Any]
 """A function, sync or async, whose first parameter is the `Invocation`."""
 
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+_FORWARD = re.compile(r"ForwardRef\('(.*?)'[^)]*\)")
+
+if sys.version_info >= (3, 14):  # annotations without quotes are looked up when they are read (PEP 649)
+    from annotationlib import Format, get_annotations
+
+    _signature_of = functools.partial(inspect.signature, annotation_format=Format.STRING)
+    _annotations_of = functools.partial(get_annotations, format=Format.FORWARDREF)
+else:
+    _signature_of, _annotations_of = inspect.signature, inspect.get_annotations
 
 
 @dataclass(frozen=True)
@@ -27,7 +37,7 @@ class Unresolved:
         reason: What is missing.
     """
 
-    annotation: object
+    annotation: str
     reason: str
 
     def remedy(self, subject: str) -> ConfigurationError:
@@ -37,7 +47,7 @@ class Unresolved:
             subject: Whose annotation it is.
         """
         return ConfigurationError(
-            f"{subject}: the annotation {str(self.annotation)!r} cannot be resolved: {self.reason}. What arguments are "
+            f"{subject}: the annotation {self.annotation!r} cannot be resolved: {self.reason}. What arguments are "
             "converted to must be there at run time: import it outside of 'if TYPE_CHECKING', and define it in the "
             "module, not in a function"
         )
@@ -63,8 +73,7 @@ def annotations(subject: str, function: Handler) -> dict[str, Any]:
         inner = inspect.unwrap(inner.func)
     if not inspect.isroutine(inner):
         inner = type(inner).__call__
-    known = getattr(inner, "__annotations__", {})
-    return {name: _resolved(subject, inner, annotation) for name, annotation in known.items()}
+    return {name: _resolved(subject, inner, annotation) for name, annotation in _annotations_of(inner).items()}
 
 
 def _resolved(subject: str, owner: Any, annotation: object) -> Any:
@@ -77,19 +86,19 @@ def _resolved(subject: str, owner: Any, annotation: object) -> Any:
     try:
         return typing.get_type_hints(one, names, more, include_extras=True)["one"]
     except (NameError, AttributeError) as exc:
-        return Unresolved(annotation, str(exc))
+        return Unresolved(_FORWARD.sub(r"\1", str(annotation)), str(exc))
     except (SyntaxError, TypeError) as exc:
         raise ConfigurationError(f"{subject}: {annotation!r} is no annotation: {exc}") from exc
 
 
-def check_first(subject: str, first: inspect.Parameter | None, hints: dict[str, Any]) -> Unresolved | None:
+def check_first(subject: str, first: inspect.Parameter, hints: dict[str, Any]) -> Unresolved | None:
     """Refuse a first parameter that is meant for something else than the invocation.
 
     Whoever forgets the invocation would hand it out: the function takes it for what the client sent.
 
     Args:
         subject: Whose parameter it is, for an error.
-        first: The parameter, if there is one.
+        first: The parameter.
         hints: What `annotations` returned.
 
     Returns:
@@ -98,16 +107,16 @@ def check_first(subject: str, first: inspect.Parameter | None, hints: dict[str, 
     Raises:
         ConfigurationError: It is annotated as something else, or is the object that a method belongs to.
     """
-    if first is not None and first.name == "self":
+    if first.name == "self":
         raise ConfigurationError(
             f"{subject}: the first parameter is the Invocation, and this is a method without its object: register it "
             'of an object, as hub.method("say")(room.say)'
         )
-    if first is None or first.name not in hints:
+    if first.name not in hints:
         return None
     wanted = hints[first.name]
     if isinstance(wanted, Unresolved):
-        return None if re.search(r"\bInvocation\b", str(wanted.annotation)) else wanted
+        return None if re.search(r"\bInvocation\b", wanted.annotation) else wanted
     if not _takes_invocation(wanted):
         kind = getattr(wanted, "__name__", str(wanted))
         raise ConfigurationError(
@@ -129,19 +138,28 @@ def _takes_invocation(wanted: Any) -> bool:
 
 def _signature(subject: str, function: Handler) -> inspect.Signature:
     try:
-        return inspect.signature(function)
+        signature = _signature_of(function)
     except (TypeError, ValueError) as exc:
         raise ConfigurationError(f"{subject}: {function!r} is no function whose parameters are known") from exc
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        raise ConfigurationError(
+            f"{subject}: the function has a yield, so a call of it would run nothing: return a result, or send the "
+            "items of a stream by hub.clients.client(invocation.connection_id).stream(invocation.invocation_id)"
+        )
+    return signature
 
 
 def parameters(
     subject: str, function: Handler
-) -> tuple[inspect.Parameter | None, tuple[inspect.Parameter, ...], inspect.Parameter | None]:
+) -> tuple[inspect.Parameter, tuple[inspect.Parameter, ...], inspect.Parameter | None]:
     """Return the parameter of the invocation, those after it, and the one that takes all further arguments.
 
     Args:
         subject: What the function is, for an error.
         function: The handler of clients' calls.
+
+    Returns:
+        The first may be the last too: that of ``def handler(*everything)``.
 
     Raises:
         ConfigurationError: It could not be called with an invocation and arguments by position.
@@ -156,7 +174,7 @@ def parameters(
             raise ConfigurationError(
                 f"{subject}: clients pass arguments by position, and {parameter.name!r} can only be passed by name"
             )
-    return (named[0] if named else None), tuple(named[1:]), rest
+    return next(iter(known)), tuple(named[1:]), rest
 
 
 def check_event(event: str, function: Handler, arguments: tuple[str, ...]) -> None:
@@ -179,6 +197,4 @@ def check_event(event: str, function: Handler, arguments: tuple[str, ...]) -> No
         signature.bind(*arguments)
     except TypeError as exc:
         raise ConfigurationError(f"{event}: the function is called with ({', '.join(arguments)}): {exc}") from exc
-    first = next(iter(signature.parameters.values()))
-    if first.kind in _POSITIONAL:
-        check_first(event, first, annotations(event, function))
+    check_first(event, next(iter(signature.parameters.values())), annotations(event, function))

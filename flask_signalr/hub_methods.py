@@ -121,7 +121,10 @@ class HubMethod:
             if isinstance(wanted, Unresolved):
                 return wanted
         for wanted in types:
-            self._check(wanted)
+            try:
+                self._check(wanted)
+            except (NameError, AttributeError) as exc:  # of a class whose own annotations name what is not there
+                return Unresolved(wanted.__name__ if isinstance(wanted, type) else str(wanted), str(exc))
         self._returns_nothing = hints.get("return", type(None)) is type(None)
         self._types = tuple(types)
         return None
@@ -131,13 +134,15 @@ class HubMethod:
             kind = msgspec.inspect.type_info(wanted)
         except TypeError as exc:
             raise ConfigurationError(f"{self._subject}: {exc}") from exc
-        if wanted is Invocation:  # any client could write one, and be whoever it likes
-            raise ConfigurationError(f"{self._subject}: the Invocation is the first parameter, and no other is one")
-        if isinstance(kind, msgspec.inspect.CustomType) and kind.cls is not object:
-            raise ConfigurationError(
-                f"{self._subject}: no message can be converted to {kind.cls.__name__}; annotate with a "
-                "dataclass, a msgspec.Struct, a type of the standard library, or Any"
-            )
+        for part in _with_items(kind):
+            known = getattr(part, "cls", object)
+            if known is Invocation:  # any client could write one, and be whoever it likes
+                raise ConfigurationError(f"{self._subject}: the Invocation is the first parameter, and no other is one")
+            if isinstance(part, msgspec.inspect.CustomType) and known is not object:
+                raise ConfigurationError(
+                    f"{self._subject}: no message can be converted to {known.__name__}; annotate with a "
+                    "dataclass, a msgspec.Struct, a type of the standard library, or Any"
+                )
 
     def __repr__(self) -> str:
         return f"HubMethod({self.name!r}, {self.policy!r})"
@@ -227,6 +232,16 @@ class HubMethods:
 
     def __len__(self) -> int:
         return len(self._methods)
+
+
+def _with_items(kind: object) -> Iterator[msgspec.inspect.Type]:
+    """Yield a type and those of its items; a class may have members that no message brings."""
+    if isinstance(kind, msgspec.inspect.Type):
+        yield kind
+        kind = tuple(getattr(kind, name) for name in kind.__struct_fields__)
+    if isinstance(kind, tuple):
+        for each in kind:
+            yield from _with_items(each)
 
 
 def _without_values(error: msgspec.ValidationError) -> str:

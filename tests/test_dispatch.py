@@ -195,7 +195,7 @@ def test_a_generator_is_no_stream_and_the_log_says_so(caplog: pytest.LogCaptureF
     """Or the client would wait for items that nobody makes."""
 
     def count(invocation: Invocation) -> Any:
-        yield 1
+        return (number for number in range(3))
 
     completion = invoke(streaming(count), call("method", is_stream=True), run)
 

@@ -1,13 +1,14 @@
 """The signature of a handler: who takes the invocation, and what annotations resolve to."""
 
 import inspect
-from collections.abc import Callable
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Annotated, Any, Optional, Union
 
 import pytest
 
 from flask_signalr.errors import ConfigurationError
-from flask_signalr.handler_signature import Unresolved, annotations, check_event, check_first
+from flask_signalr.handler_signature import Unresolved, annotations, check_event, check_first, parameters
 from flask_signalr.hub_methods import HubMethods
 from flask_signalr.invocation import Invocation
 
@@ -47,7 +48,7 @@ def first_of(annotation: object) -> Unresolved | None:
         Annotated[Invocation, "of ours"],
         Annotated[Any, "of ours"],
         Invocation | None,
-        Optional[Invocation],  # noqa: UP045 - this is another object than the one above
+        Optional["Invocation"],  # an object of another kind than the one above
         Union[str, Invocation],  # noqa: UP007
         "realtime.Invocation",
         "'Invocation | Nowhere'",
@@ -105,6 +106,39 @@ def test_what_a_type_checker_alone_imports_spoils_nothing_else() -> None:
     assert check_first("x", inspect.Parameter("invocation", FIRST.kind), hints) is None
 
 
+@pytest.mark.parametrize(
+    ("annotation", "written"),
+    [
+        ("list['Decimal']", "list['Decimal']"),
+        ("Optional['Decimal']", "typing.Optional[Decimal]" if sys.version_info < (3, 14) else "Decimal | None"),
+    ],
+)
+def test_what_is_not_there_is_told_as_it_is_written(annotation: str, written: str) -> None:
+    """And not with the reference that stands for it, nor with the address of the function."""
+    handler = function_of(f"def handler(prices: {annotation}): ...", "from typing import Optional")
+
+    assert annotations("x", handler)["prices"] == Unresolved(written, "name 'Decimal' is not defined")
+
+
+def test_annotations_that_are_looked_up_late_are_as_good_as_texts() -> None:
+    """From Python 3.14 on they are looked up when they are read, and linters move their imports as they do those."""
+    eager = sys.version_info < (3, 14)
+    prelude = TYPE_CHECKING_ALONE if eager else TYPE_CHECKING_ALONE.replace("from __future__ import annotations", "")
+    handler = function_of(
+        "def handler(invocation: Invocation | None, number: int, price: Decimal, more: list[Decimal]) -> Decimal: ...",
+        prelude,
+    )
+
+    hints = annotations("x", handler)
+    first, *_ = parameters("x", handler)
+
+    assert (hints["invocation"], hints["number"]) == (Invocation | None, int)
+    assert hints["price"] == hints["return"] == Unresolved("Decimal", "name 'Decimal' is not defined")
+    assert hints["more"] == Unresolved("list[Decimal]", "name 'Decimal' is not defined")
+    assert check_first("x", first, hints) is None
+    check_event("on_connected", function_of("def handler(first: realtime.Invocation): ...", prelude), ("first",))
+
+
 def test_the_modules_own_names_are_not_overruled() -> None:
     handler = function_of("def handler(first: Invocation): ...", "from __future__ import annotations\nInvocation = int")
 
@@ -141,9 +175,16 @@ def came(name: str) -> None: ...
 def went(reason: str, error: str | None) -> None: ...
 
 
+def any_of(*texts: str) -> None: ...
+
+
 @pytest.mark.parametrize(
     ("event", "handler", "arguments"),
-    [("on_connected", came, ("invocation",)), ("on_disconnected", went, ("invocation", "error"))],
+    [
+        ("on_connected", came, ("invocation",)),
+        ("on_connected", any_of, ("invocation",)),
+        ("on_disconnected", went, ("invocation", "error")),
+    ],
 )
 def test_a_handler_of_events_takes_the_invocation_first(
     event: str, handler: Callable[..., Any], arguments: tuple[str, ...]
@@ -156,3 +197,20 @@ def test_a_handler_of_events_takes_the_invocation_first(
 def test_a_decorator_with_parentheses_is_told_to_have_none(given: Any) -> None:
     with pytest.raises(ConfigurationError, match=r"write @hub\.on_connected without"):
         check_event("on_connected", given, ("invocation",))
+
+
+def items(invocation: Invocation) -> Iterator[int]:
+    yield 1
+
+
+async def items_later(invocation: Invocation) -> AsyncIterator[int]:
+    yield 1
+
+
+@pytest.mark.parametrize("function", [items, items_later])
+def test_a_yield_that_lets_everybody_in_is_refused(function: Callable[..., Any]) -> None:
+    """A call of such a function runs nothing of it, so an ``on_connected`` would refuse nobody."""
+    with pytest.raises(ConfigurationError, match=r"on_connected: the function has a yield"):
+        check_event("on_connected", function, ("invocation",))
+    with pytest.raises(ConfigurationError, match=r"hub method 'items': the function has a yield"):
+        HubMethods().add("items", function, is_stream=True)

@@ -5,6 +5,9 @@ import datetime as dt
 import decimal
 import enum
 import functools
+import sys
+import types
+import typing
 import uuid
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
@@ -318,12 +321,20 @@ def takes_a_room(invocation: Invocation, room: Room) -> None: ...
 def takes_either(invocation: Invocation, room: Room | HubMethod) -> None: ...
 
 
+def takes_rooms(invocation: Invocation, rooms: dict[str, list[Room | None]]) -> None: ...
+
+
+def takes_texts_alone(*texts: str) -> None: ...
+
+
 @pytest.mark.parametrize(
     ("function", "reason"),
     [
         (keyword_only, "'text' can only be passed by name"),
         (no_parameters, "first parameter is the invocation"),
         (takes_a_room, "no message can be converted to Room"),
+        (takes_rooms, "no message can be converted to Room"),
+        (takes_texts_alone, "the function's first parameter is the Invocation, and 'texts' is annotated as str"),
         (takes_either, "Type unions may not contain more than one custom type"),
         ("text", "is no function"),
         (None, "is no function"),
@@ -344,6 +355,27 @@ def test_an_annotation_may_name_what_is_defined_later() -> None:
     names["Later"] = Point
 
     assert method.bind(({"x": 1},)) == (Point(1),)
+
+
+@pytest.mark.parametrize("annotation", ["Message", "list[Message]"])
+@pytest.mark.parametrize("base", ["typing.NamedTuple", "typing.TypedDict", "msgspec.Struct", "Dataclass"])
+def test_a_class_may_name_what_is_defined_later(base: str, annotation: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And is reported as an annotation is, when all should be there."""
+    module = types.ModuleType("late_module")
+    monkeypatch.setitem(sys.modules, "late_module", module)
+    names = vars(module)
+    names |= {"typing": typing, "msgspec": msgspec, "Dataclass": object, "Invocation": Invocation}
+    exec(f"class Message({base}): price: 'Later'", names)
+    if base == "Dataclass":
+        dataclasses.dataclass(names["Message"])
+    exec(f"def function(invocation: Invocation, message: {annotation}) -> None: ...", names)
+    method = HubMethod("method", names["function"])
+
+    with pytest.raises(ConfigurationError, match=r"the annotation '(list\[.*)?Message\]?' cannot be resolved: .*Later"):
+        method.check()
+    names["Later"] = int
+
+    assert len(method.check()) == 2
 
 
 @pytest.mark.parametrize(
@@ -371,13 +403,20 @@ def test_a_result_that_a_type_checker_alone_knows_is_a_result() -> None:
     assert not method.returns_nothing
 
 
-def test_forging_an_invocation_as_an_argument_fails() -> None:
+@pytest.mark.parametrize("annotation", [Invocation, Invocation | None, list[Invocation]], ids=str)
+def test_forging_an_invocation_as_an_argument_fails(annotation: Any) -> None:
     """It is a dataclass, and a client could send one that names somebody else."""
-
-    def function(number: Any, invocation: Invocation) -> None: ...
-
     with pytest.raises(ConfigurationError, match="the Invocation is the first parameter, and no other"):
-        HubMethods().add("method", function)
+        method_of(annotation)
+
+
+def test_a_class_may_have_members_that_no_message_brings() -> None:
+    @dataclasses.dataclass
+    class Upload:
+        name: str
+        room: Room = dataclasses.field(default_factory=Room)
+
+    assert method_of(list[Upload]).bind(([{"name": "a"}],))[0][0].name == "a"
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import textwrap
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from benchmarks import growth, invoking, negotiate, outages, sending, serving, signing, windows
+from benchmarks import growth, invoking, negotiate, outages, sending, serving, signing, windows, workers
 from benchmarks.measure import Row
 from benchmarks.serving import CannotMeasure
 
@@ -20,16 +20,17 @@ BENCHMARKS: dict[str, tuple[str, Callable[[], list[Row]]]] = {
     "g": ("sends per second through the REST API, on one connection", sending.run),
     "h": ("growth of what is invoked, CPU time", invoking.run_sizes),
     "i": ("one negotiate request while service endpoints are down, CPU time", outages.run),
+    "j": ("requests per second on one core, worker processes and service endpoints", lambda: workers.run(progress)),
 }
 
 ABOUT = """
 Measures what flask_signalr costs, as ratios to what one would use otherwise, and says which bounds hold.
 
 Subject and peer take turns, each for a moment, and a ratio is the median over all turns: what else the machine does
-meets both. (c) counts requests per second, with the servers on one core and the load generator wrk on another, and (g)
-sends per second, both over loopback only; the others count CPU time. All takes about three minutes.
+meets both. (c) and (j) count requests per second, with the servers on one core and the load generator wrk on another,
+and (g) sends per second, all over loopback only; the others count CPU time. All takes about four minutes.
 
-Read a line as: the subject takes so many times what its peer takes; in (c) and (g), it manages so many times the
+Read a line as: the subject takes so many times what its peer takes; in (c), (g) and (j), it manages so many times the
 requests.
 """
 

@@ -1,5 +1,7 @@
 """The Flask app that is measured: hubs of flask_signalr, and beside them the bare views that they are compared with."""
 
+import json
+import logging
 import os
 import time
 
@@ -63,6 +65,15 @@ def create_quickstart(hubs: int = 1, endpoints: int = 1) -> Flask:
     def bare() -> dict[str, object]:
         return CONSTANT
 
+    return app
+
+
+def create_watching() -> Flask:
+    """Return an app that looks after the service endpoints that the environment names."""
+    app = Flask("benchmarks")
+    app.config["SIGNALR_ENDPOINTS"] = json.loads(os.environ["BENCHMARK_ENDPOINTS"])
+    declare_hubs(SignalR(app))
+    logging.getLogger("flask_signalr.endpoints").setLevel(logging.ERROR)  # half of them are down on purpose
     return app
 
 

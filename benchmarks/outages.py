@@ -59,9 +59,14 @@ def _down(number: int) -> str:
     return f"Endpoint=http://127.0.1.{number + 1}:9;AccessKey={access_key(number)};Version=1.0;"
 
 
+def endpoints_of(ports: Sequence[int], size: int) -> dict[str, str]:
+    """Return the connection strings of so many endpoints, of which every second one is down."""
+    return {f"e{number}": _down(number) if number % 2 else _up(ports[number], number) for number in range(size)}
+
+
 def _app(ports: Sequence[int], size: int) -> Flask:
     """Return an app of which every second endpoint is down, once it knows."""
-    endpoints = {f"e{number}": _down(number) if number % 2 else _up(ports[number], number) for number in range(size)}
+    endpoints = endpoints_of(ports, size)
     app = Flask("benchmarks")
     app.config["SIGNALR_ENDPOINTS"] = endpoints
     signalr = SignalR(app)

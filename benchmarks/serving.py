@@ -49,36 +49,53 @@ def run(progress: Callable[[str], None]) -> list[Row]:
     Raises:
         CannotMeasure: There is one core only, a program is missing, or a server does not answer as it should.
     """
-    cores = sorted(os.sched_getaffinity(0))
-    if len(cores) < 2:
-        raise CannotMeasure("two cores are needed: one for the servers, one for the load")
-    for program, package in (("wrk", "wrk"), ("node", "nodejs npm"), ("taskset", "util-linux")):
-        if shutil.which(program) is None:
-            raise CannotMeasure(f"the program {program} is missing; on Debian: apt-get install {package}")
+    cores = two_cores(("node", "nodejs npm"))
     if not (HERE / "node_modules" / "express").exists():
         raise CannotMeasure("Express is not installed; 'make bench' does it, or: cd benchmarks && npm ci")
     with _servers(cores[0]) as targets:
-        rates = _take_turns(targets, cores[1], progress)
+        rates = load_in_turns(targets, cores[1], ROUNDS, progress)
     return [
-        _row(rates, ANONYMOUS, BARE, Bound(at_least=0.95)),
-        _row(rates, BEARER, BARE, Bound(at_least=0.6)),
-        _row(rates, QUICKSTART, TUNED, Bound(at_least=0.95)),
-        _row(rates, QUICKSTART, DOCUMENTED, Bound(at_least=5.0)),
+        row(rates, ANONYMOUS, BARE, Bound(at_least=0.95)),
+        row(rates, BEARER, BARE, Bound(at_least=0.6)),
+        row(rates, QUICKSTART, TUNED, Bound(at_least=0.95)),
+        row(rates, QUICKSTART, DOCUMENTED, Bound(at_least=5.0)),
     ]
 
 
-def _row(rates: dict[str, list[float]], subject: str, peer: str, bound: Bound) -> Row:
+def two_cores(*programs: tuple[str, str]) -> tuple[int, int]:
+    """Return the core for the servers and the one for the load.
+
+    Args:
+        *programs: What is needed besides wrk and taskset: its name, and Debian's package.
+
+    Raises:
+        CannotMeasure: There is one core only, or a program is missing.
+    """
+    cores = sorted(os.sched_getaffinity(0))
+    if len(cores) < 2:
+        raise CannotMeasure("two cores are needed: one for the servers, one for the load")
+    for program, package in (("wrk", "wrk"), ("taskset", "util-linux"), *programs):
+        if shutil.which(program) is None:
+            raise CannotMeasure(f"the program {program} is missing; on Debian: apt-get install {package}")
+    return cores[0], cores[1]
+
+
+def row(rates: dict[str, list[float]], subject: str, peer: str, bound: Bound | None = None) -> Row:
+    """Return how many requests a second a subject answers, beside its peer, in the same rounds."""
     ratio = median(ours / theirs for ours, theirs in zip(rates[subject], rates[peer], strict=True))
     return Row(subject, f"{median(rates[subject]):.0f}/s", peer, f"{median(rates[peer]):.0f}/s", ratio, bound)
 
 
-def _take_turns(targets: dict[str, Target], core: int, progress: Callable[[str], None]) -> dict[str, list[float]]:
+def load_in_turns(
+    targets: dict[str, Target], core: int, rounds: int, progress: Callable[[str], None]
+) -> dict[str, list[float]]:
+    """Return the requests per second of each target in each round, loaded from one core."""
     for name, target in targets.items():
         progress(f"warming up: {name}")
         _load(target, core, SECONDS)
     rates: dict[str, list[float]] = {name: [] for name in targets}
-    for number in range(ROUNDS):
-        progress(f"round {number + 1} of {ROUNDS}")
+    for number in range(rounds):
+        progress(f"round {number + 1} of {rounds}")
         for name in targets if number % 2 else reversed(targets):
             rates[name].append(_load(targets[name], core, SECONDS))
     return rates
@@ -90,7 +107,7 @@ def _load(target: Target, core: int, seconds: int) -> float:
     headers = HEADERS | {"Host": f"127.0.0.1:{target.port}", "Origin": f"http://127.0.0.1:{target.port}"}
     options = [option for name, value in (headers | target.headers).items() for option in ("-H", f"{name}: {value}")]
     command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "-s", str(HERE / "negotiate.lua"), *options, url]
-    ended = subprocess.run(_pinned(core, command), check=False, capture_output=True, text=True, timeout=seconds + 30)
+    ended = subprocess.run(pinned(core, command), check=False, capture_output=True, text=True, timeout=seconds + 30)
     if ended.returncode != 0:
         raise CannotMeasure(f"wrk failed: {ended.stderr.strip()}")
     result = json.loads(ended.stdout.strip().splitlines()[-1])
@@ -107,10 +124,10 @@ def _servers(core: int) -> Iterator[dict[str, Target]]:
     none either.
     """
     with ExitStack() as servers:
-        flask = servers.enter_context(_server(core, _granian("create_app")))
-        quickstart = servers.enter_context(_server(core, _granian("create_quickstart")))
-        tuned = servers.enter_context(_server(core, _express("tuned")))
-        documented = servers.enter_context(_server(core, _express("documented")))
+        flask = servers.enter_context(server(core, granian("create_app")))
+        quickstart = servers.enter_context(server(core, granian("create_quickstart")))
+        tuned = servers.enter_context(server(core, _express("tuned")))
+        documented = servers.enter_context(server(core, _express("documented")))
         yield {
             BARE: Target(flask, "/bare"),
             ANONYMOUS: Target(flask, "/open/negotiate"),
@@ -121,9 +138,10 @@ def _servers(core: int) -> Iterator[dict[str, Target]]:
         }
 
 
-def _granian(factory: str) -> list[str]:
+def granian(factory: str, workers: int = 1) -> list[str]:
+    """Return the command that serves what a function of `benchmarks.apps` makes."""
     command = [sys.executable, "-m", "granian", f"benchmarks.apps:{factory}", "--factory", "--interface", "wsgi"]
-    return [*command, "--workers", "1", "--blocking-threads", "1", "--no-ws", "--log-level", "error", "--port"]
+    return [*command, "--workers", str(workers), "--blocking-threads", "1", "--no-ws", "--log-level", "error", "--port"]
 
 
 def _express(kind: str) -> list[str]:
@@ -131,12 +149,12 @@ def _express(kind: str) -> list[str]:
 
 
 @contextmanager
-def _server(core: int, command: list[str]) -> Iterator[int]:
-    """Run a server whose command takes a port as its last argument, and yield that port."""
+def server(core: int, command: list[str], **variables: str) -> Iterator[int]:
+    """Run a server on a core, with more environment variables; its command ends with a port, which is yielded."""
     port = _free_port()
-    environment = os.environ | {"NODE_ENV": "production", "SIGNALR_CONNECTION_STRING": CONNECTION_STRING}
+    environment = os.environ | {"NODE_ENV": "production", "SIGNALR_CONNECTION_STRING": CONNECTION_STRING} | variables
     process = subprocess.Popen(
-        _pinned(core, [*command, str(port)]), env=environment, cwd=HERE.parent, stdin=subprocess.DEVNULL
+        pinned(core, [*command, str(port)]), env=environment, cwd=HERE.parent, stdin=subprocess.DEVNULL
     )
     try:
         _wait_until_open(process, port)
@@ -160,7 +178,7 @@ def _wait_until_open(process: subprocess.Popen[bytes], port: int) -> None:
     raise CannotMeasure(f"a server did not start: {process.args!r}")
 
 
-def _pinned(core: int, command: list[str]) -> list[str]:
+def pinned(core: int, command: list[str]) -> list[str]:
     return ["taskset", "--cpu-list", str(core), *command]
 
 

@@ -1,6 +1,5 @@
 """Service endpoints: what a connection string leads to, and the choice among several."""
 
-import math
 import random
 from bisect import bisect
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -17,6 +16,9 @@ from flask_signalr.principal import Principal
 from flask_signalr.tokens import SigningKey
 
 EndpointType = Literal["primary", "secondary"]
+
+_HEAVIEST = 1e300
+"""The largest weight: the sum of however many is a number, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +54,8 @@ class ServiceEndpoint:
 
     def __post_init__(self) -> None:
         weight: object = self.weight
-        if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 < weight < math.inf:
-            raise ConfigurationError(f"a weight is a number above 0, not {weight!r}")
+        if isinstance(weight, bool) or not isinstance(weight, int | float) or not 0 < weight <= _HEAVIEST:
+            raise ConfigurationError(f"a weight is a number above 0, not {weight!r}, and at most {_HEAVIEST:g}")
         if self.client_base_url == self.audience_base_url:  # one text for both: a negotiation reads both
             object.__setattr__(self, "client_base_url", self.audience_base_url)
         if self.access_key is not None:
@@ -200,10 +202,11 @@ class EndpointRouter:
             return group.choose()
         weights = [self._weight(endpoint) for endpoint in group.candidates]
         for endpoint, told in zip(group.candidates, cast("list[object]", weights), strict=True):
-            if not isinstance(told, int | float) or not 0 <= told < math.inf:
+            if not isinstance(told, int | float) or not 0 <= told <= _HEAVIEST:
                 name = endpoint.name or endpoint.url
                 raise ValueError(
-                    f"weight= of {type(self).__name__} told {told!r} of endpoint {name!r}, not a number of 0 or more"
+                    f"weight= of {type(self).__name__} told {told!r} of endpoint {name!r}, not a number of "
+                    f"0 to {_HEAVIEST:g}"
                 )
         return _by_steps(group.candidates, list(accumulate(weights if any(weights) else [1.0] * len(weights))))
 

@@ -253,6 +253,13 @@ def test_the_least_weights_that_there_are_choose_somebody() -> None:
     assert set(shares(DEFAULT_ROUTER, endpoints)) <= {"a", "b"}
 
 
+def test_the_largest_weights_that_there_are_choose_anybody() -> None:
+    """A sum that is no number any more would send all clients to one of them."""
+    endpoints = EndpointGroup([weighted("a", 1e300), weighted("b", 0.9e300)])
+
+    assert set(shares(DEFAULT_ROUTER, endpoints)) == {"a", "b"}
+
+
 def test_a_callable_tells_the_weights_anew_at_each_negotiation() -> None:
     weights = {"a": 1.0, "b": 0.0, "c": 0.0}
     router = EndpointRouter(weight=lambda one: weights[one.name])
@@ -271,7 +278,7 @@ def test_endpoints_that_all_have_no_weight_have_equal_chances() -> None:
     assert set(shares(EndpointRouter(weight=lambda one: 0), endpoints)) == {"a", "b"}
 
 
-@pytest.mark.parametrize("weight", [-1.0, math.nan, math.inf, None, "3", 1j])
+@pytest.mark.parametrize("weight", [-1.0, math.nan, math.inf, 10**400, None, "3", 1j])
 def test_a_callable_that_tells_no_weight_is_an_error(weight: Any) -> None:
     """An app has several routers and endpoints: the text names those that it is about."""
     endpoints = EndpointGroup([endpoint(name="a"), endpoint("https://b")])
@@ -308,7 +315,7 @@ def test_a_router_without_its_parents_init_takes_the_configured_weights() -> Non
     assert shares(Own(), EndpointGroup([weighted("a", 1), weighted("b", 1e9)])) == {"b": 1.0}
 
 
-@pytest.mark.parametrize("weight", [0, -1, math.nan, math.inf, True, "3", None], ids=repr)
+@pytest.mark.parametrize("weight", [0, -1, math.nan, math.inf, 1.1e300, True, "3", None], ids=repr)
 def test_a_weight_is_a_number_above_zero(weight: object) -> None:
     with pytest.raises(ConfigurationError, match="a weight is a number above 0, not "):
         dataclasses.replace(endpoint(), weight=weight)  # type: ignore[arg-type]

@@ -103,6 +103,7 @@ async def test_access_tokens_are_in_no_log(wire: Wire, caplog: pytest.LogCapture
     assert "opened over WebSockets" in logged
     assert "expired" in logged
     assert "Error handling request" in logged
+    assert "LineTooLong" in logged
     for secret in (ADA, rest, expired):
         for part in (secret, secret.split(".")[2]):
             assert part not in logged
@@ -140,6 +141,26 @@ async def test_a_request_that_is_none_is_the_callers_fault(wire: Wire, request_l
 
     assert answer.split(b" ")[1][:1] in {b"2", b"4"}
     assert b"X-Injected" not in answer.partition(b"\r\n\r\n")[0]
+
+
+@pytest.mark.parametrize(
+    "request_text",
+    [f"GET /{'x' * 20_000} HTTP/1.1\r\n\r\n", "GET / HTTP/1.1\r\nContent-Length: x\r\n\r\n", "GET / HTTP/9.9\r\n\r\n"],
+    ids=["long line", "no length", "no version"],
+)
+async def test_what_a_scanner_sends_alarms_nobody(
+    wire: Wire, caplog: pytest.LogCaptureFixture, request_text: str
+) -> None:
+    """Whoever is woken by errors in the log can do nothing about what strangers send."""
+    caplog.set_level(logging.INFO)
+
+    answer = await raw(wire, request_text.encode())
+
+    (told,) = [record for record in caplog.records if "cannot be read" in record.message]
+    assert answer.split(b" ")[1] == b"400"
+    assert (told.levelname, told.exc_info) == ("INFO", None)
+    assert "127.0.0.1" in told.message
+    assert not [record for record in caplog.records if record.levelno > logging.INFO]
 
 
 async def test_an_origin_cannot_smuggle_a_header(wire: Wire) -> None:

@@ -19,6 +19,8 @@ from flask_signalr.emulator.upstream import UpstreamCaller
 from flask_signalr.emulator.upstream_file import UpstreamFile
 from flask_signalr.emulator.upstream_rules import UpstreamRules
 
+logger = logging.getLogger("flask_signalr.emulator")
+
 _LONGEST_LINE = 16 * 1024
 
 
@@ -149,15 +151,19 @@ async def _tick_for_ever(
         service.close_expired(now, clock())
 
 
-class _WithoutQuotations(logging.Filter):
-    """Drops the exceptions that quote a request which could not be read: it may hold an access token."""
+class _UnreadableRequests(logging.Filter):
+    """Tells in one quiet line of a request that could not be read: it is the caller's fault, not one of the emulator.
+
+    The exception quotes the request, which may hold an access token.
+    """
 
     def filter(self, record: logging.LogRecord) -> bool:
-        if record.exc_info and isinstance(record.exc_info[1], HttpProcessingError):
-            record.exc_info = None
-            record.exc_text = None
-        return True
+        error = record.exc_info[1] if record.exc_info else None
+        if not isinstance(error, HttpProcessingError):
+            return True
+        logger.info("%s: it cannot be read (%s)", record.getMessage(), type(error).__name__)
+        return False
 
 
 _http_logger = logging.getLogger("flask_signalr.emulator.http")
-_http_logger.addFilter(_WithoutQuotations())
+_http_logger.addFilter(_UnreadableRequests())

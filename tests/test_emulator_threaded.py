@@ -3,6 +3,7 @@
 import json
 import urllib.error
 import urllib.request
+from dataclasses import replace
 
 import pytest
 
@@ -55,6 +56,20 @@ def test_an_emulator_that_does_not_run_says_so() -> None:
 
     with pytest.raises(EmulatorUnavailable, match="call start"):
         _ = emulator.url
+
+
+def test_an_emulator_that_runs_no_more_says_so() -> None:
+    emulator = Emulator(SETTINGS).start()
+    emulator.stop()
+
+    with pytest.raises(EmulatorUnavailable, match="does not run any more"):
+        emulator.drop()
+
+
+def test_whatever_keeps_an_emulator_from_starting_is_told_at_once() -> None:
+    """The thread alone knows; who starts it would wait for nothing, and learn of a time-out."""
+    with pytest.raises(ValueError, match="null"):
+        Emulator(replace(SETTINGS, upstream_settings="\0")).start()
 
 
 def test_the_app_that_is_told_can_be_named_when_its_address_is_known() -> None:

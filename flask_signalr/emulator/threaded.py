@@ -12,7 +12,7 @@ from typing import Self, TypeVar
 
 from flask_signalr.emulator.server import RunningEmulator, running
 from flask_signalr.emulator.settings import EmulatorSettings
-from flask_signalr.errors import ConfigurationError, EmulatorUnavailable
+from flask_signalr.errors import EmulatorUnavailable
 
 _T = TypeVar("_T")
 
@@ -84,8 +84,14 @@ class Emulator:
         self._thread.join()
 
     def call(self, function: Callable[[RunningEmulator], _T]) -> _T:
-        """Return what a function returns that is called with the running emulator, in its thread."""
+        """Return what a function returns that is called with the running emulator, in its thread.
+
+        Raises:
+            EmulatorUnavailable: The emulator does not run, or no longer.
+        """
         running_here = self._running
+        if not self._thread.is_alive():
+            raise EmulatorUnavailable("the emulator does not run any more: stop() ended it")
 
         async def called() -> _T:
             return function(running_here.emulator)
@@ -125,8 +131,10 @@ class Emulator:
     def _run(self) -> None:
         try:
             asyncio.run(self._serve())
-        except (EmulatorUnavailable, ConfigurationError) as exc:
-            self._started.set_exception(exc)
+        except BaseException as exc:
+            if self._started.done():
+                raise
+            self._started.set_exception(exc)  # who waits for the start is told, whatever it is
 
     async def _serve(self) -> None:
         async with running(self._settings, clock=self._clock) as emulator:

@@ -49,6 +49,29 @@ def test_an_access_key_that_no_connection_string_can_hold_is_refused(keys: Any) 
     assert "a;b" not in str(caught.value)
 
 
+@pytest.mark.parametrize("host", ["http://build.example", "build.example:8888", "[::1]", "", "a b", "a/b", "é.example"])
+def test_a_host_that_no_token_could_name_is_refused(host: str) -> None:
+    """It would never match, and each refusal would name it as what the token needs."""
+    with pytest.raises(ConfigurationError, match=r"audience_hosts: .* is no host name; give it alone"):
+        EmulatorSettings(audience_hosts=("localhost", host))
+
+
+def test_hosts_that_tokens_may_name_are_names_and_addresses() -> None:
+    hosts = ("build.example", "Build-7_x.Example", "192.0.2.1", "::1", "fe80::1", "::ffff:192.0.2.1")
+
+    assert EmulatorSettings(audience_hosts=hosts).audience_hosts == hosts
+
+
+def test_a_single_key_is_not_taken_for_as_many_as_it_has_letters() -> None:
+    """Each letter would sign tokens."""
+    keys: Any = "a-single-key"
+
+    with pytest.raises(ConfigurationError, match="give a tuple of access keys") as caught:
+        EmulatorSettings(access_keys=keys)
+
+    assert keys not in str(caught.value)
+
+
 def test_access_keys_are_not_shown() -> None:
     assert DEVELOPMENT_KEY not in repr(EmulatorSettings())
 

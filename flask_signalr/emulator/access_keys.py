@@ -36,6 +36,8 @@ def checked_access_keys(keys: Sequence[str]) -> tuple[str, ...]:
     Raises:
         ConfigurationError: There is none, or one cannot stand in a connection string.
     """
+    if isinstance(keys, str):  # else each of its letters would be a key
+        raise ConfigurationError("access_keys: give a tuple of access keys, with a comma after a single one")
     if not keys:
         raise ConfigurationError("access_keys: the emulator needs at least one access key")
     for key in keys:

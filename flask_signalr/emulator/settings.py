@@ -1,5 +1,6 @@
 """What can be chosen about the emulator."""
 
+import re
 from dataclasses import dataclass, field
 
 from flask_signalr.emulator.access_keys import checked_access_keys
@@ -13,6 +14,7 @@ DEVELOPMENT_KEY = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEFGH"
 ENTRA_AUDIENCE = "https://signalr.azure.com"
 """The audience of Microsoft Entra tokens for the service, in every subscription."""
 
+_HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*")
 _WILDCARDS = ("", "0.0.0.0", "::")  # noqa: S104 -- compared with, not bound to
 
 
@@ -51,8 +53,8 @@ class EmulatorSettings:
         upstream_limit: Bytes that may wait for the app, for each connection; a client that sends more is closed.
 
     Raises:
-        ConfigurationError: The port is none, an access key is missing or cannot stand in a connection string, or there
-            are two upstreams or one that is no URL.
+        ConfigurationError: The port is none, an access key is missing or cannot stand in a connection string, a host
+            name is none, or there are two upstreams or one that is no URL.
 
     Source: the defaults are the service's and ASP.NET Core's; ``open_within`` and ``poll_gap`` are in
     MicrosoftDocs/azure-docs:articles/azure-signalr/signalr-howto-troubleshoot-guide.md.
@@ -88,6 +90,12 @@ class EmulatorSettings:
         if not 0 <= self.port <= 65535:
             raise ConfigurationError(f"port: {self.port} is no port; choose one from 0 (any free one) to 65535")
         checked_access_keys(self.access_keys)
+        for host in self.audience_hosts:
+            if not _HOST.fullmatch(host):
+                raise ConfigurationError(
+                    f"audience_hosts: {host!r} is no host name; give it alone, without scheme, port and brackets "
+                    "(--audience-host)"
+                )
         EntraRoles(self.entra_app_ids)
         if self.entra_issuer is None and self.entra_app_ids:
             raise ConfigurationError(

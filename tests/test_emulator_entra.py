@@ -262,6 +262,15 @@ async def test_a_forgotten_key_is_refused_with_the_words_that_make_callers_fetch
     assert "(kid)" in error
 
 
+async def test_where_no_keys_are_handed_out_nobody_is_sent_to_fetch_one() -> None:
+    """The server SDK names a key in every token, its access key too: a wrong one is a wrong access key."""
+    async with emulating() as wire:
+        status, challenge, error = await opened(wire, signed_with({"AccessKey": OTHER_KEY, "KeyId": "471202371"}))
+
+    assert (status, challenge) == (401, "Bearer")
+    assert "sign it with the AccessKey of the connection string" in error
+
+
 async def test_a_key_for_client_tokens_makes_no_calls(authority: EntraAuthority) -> None:
     """No other key would help, so nobody is told to fetch one."""
     async with emulating_with(authority) as wire:

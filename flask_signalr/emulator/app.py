@@ -36,7 +36,8 @@ def build_app(
         entra: The check of Microsoft Entra tokens; ``None`` if none are accepted.
     """
     hosts = frozenset({*_LOOPBACK, settings.host, *settings.audience_hosts})
-    check = TokenCheck(service.access_keys, hosts, settings.port, service.exchanged_keys)
+    exchanged = None if entra is None else service.exchanged_keys  # to which ``kid`` leads; some SDKs always send one
+    check = TokenCheck(service.access_keys, hosts, settings.port, exchanged)
     clients = ClientEndpoint(service, check, settings, clock)
     rest = RestEndpoint(RestApi(service, check, settings), settings.body_within, clock, entra)
     app = web.Application(middlewares=[answer_errors, answer_preflights], client_max_size=settings.message_limit)

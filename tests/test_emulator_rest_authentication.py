@@ -12,6 +12,7 @@ from tests.rest_calls import Rest, code_of, content_of
 
 VERSION = "2026-07-01"
 SOON, LATER = "2026-07-01T12:00:00Z", "2026-07-01T14:00:00.5+01:00"
+NEVER_SET = "0001-01-01T00:00:00Z"  # .NET's default, long past: the connection is to be closed and not kept for ever
 KEEP = "9999-12-31T23:59:59.9999999Z"
 OLD: dict[str, Any] = {
     "asrs.s.uid": "ada",
@@ -102,7 +103,9 @@ def test_the_claims_are_replaced_as_a_set_and_the_services_own_stay() -> None:
     }  # fmt: skip
 
 
-@pytest.mark.parametrize(("expire", "end"), [(SOON, "1782907200"), (LATER, "1782910800"), (KEEP, "1000")])
+@pytest.mark.parametrize(
+    ("expire", "end"), [(SOON, "1782907200"), (LATER, "1782910800"), (KEEP, "1000"), (NEVER_SET, "0")]
+)
 def test_the_end_moves_unless_it_is_to_stay(expire: str, end: str) -> None:
     rest = Rest()
     connection = connected(rest)

@@ -62,7 +62,7 @@ def _end(text: Any) -> int | None:
         raise _bad_end() from exc
     if end.tzinfo is None:
         raise _bad_end()
-    return None if end.year == _LAST_YEAR else int(end.timestamp())
+    return None if end.year == _LAST_YEAR else max(0, int(end.timestamp()))  # .NET's first moment is long past, too
 
 
 def _bad_end() -> BadRequest:

@@ -273,6 +273,15 @@ def test_a_user_id_given_twice_is_refused(name: str) -> None:
     assert error.check == name
 
 
+@pytest.mark.parametrize("name", ["asrs.s.uid", "nameid", "sub"])
+@pytest.mark.parametrize("user_id", ["ada\r\nX-ASRS-User-Id: bob", "ada\x00", "ada\x85", "ada\u2028"], ids=ascii)
+def test_a_user_id_that_no_header_can_carry_is_refused(name: str, user_id: str) -> None:
+    """The app is told the user id in a header: without its control characters it would be somebody else's."""
+    error = refusal(client_token(**{name: user_id}))
+
+    assert (error.check, "control characters" in str(error)) == (name, True)
+
+
 def test_claims_are_kept_and_not_shown() -> None:
     identity = CHECK.client(client_token("ada", role=["staff"]), "chat", NOW)
 

@@ -250,6 +250,7 @@ def test_the_app_asks_a_client_for_a_result() -> None:
     bob.on("double", lambda number: 2 * number)
 
     assert ada.invoke("ask", bob.connection_id, "double") == 4
+    assert ada.invoke("ask", bob.connection_id, "DOUBLE") == 4  # the official clients do not mind the case
     with app.app_context():
         assert chat.clients.client(bob.connection_id).invoke("double", 4) == 8
         with pytest.raises(ClientInvocationFailed, match="Client didn't provide a result"):

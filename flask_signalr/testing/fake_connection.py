@@ -107,8 +107,11 @@ class FakeConnection:
         self._exchange.settle()
 
     def on(self, target: str, handler: Handler) -> None:
-        """Answer calls of a method that owe a result with what a handler returns, an error if it raises."""
-        self._handlers[target] = handler
+        """Answer calls of a method that owe a result with what a handler returns, an error if it raises.
+
+        The case of the method's name does not matter, as with the official clients.
+        """
+        self._handlers[target.lower()] = handler
 
     def close(self) -> None:
         """Leave the service, as a client does whose page is closed; the app has been told when this returns."""
@@ -162,7 +165,7 @@ class FakeConnection:
     def _answer(self, invocation_id: str, call: InvocationMessage) -> None:
         """Answer a call as the official clients do, which tell the service of whatever goes wrong."""
         try:
-            handler = self._handlers.get(call.target)
+            handler = self._handlers.get(call.target.lower())
             if handler is None:
                 completion = CompletionMessage(invocation_id=invocation_id, error=_NO_HANDLER)
             else:

@@ -101,18 +101,19 @@ class AppState:
         old.services.endpoints.stop()
 
     def _checked(self, configured: Configured) -> Configured:
-        """Return what was configured, if no hub wants in its tokens what the service's own cannot carry."""
+        """Return what was configured, if every declared hub can live with it."""
         for declaration in tuple(self._declarations.values()):
-            _check_tokens(configured, declaration.keywords)
+            configured.options_of(declaration.keywords)
         return configured
 
-    def check_tokens(self, keywords: HubKeywords) -> None:
-        """Refuse a hub that wants in its tokens what the service's own cannot carry.
+    def check(self, keywords: HubKeywords) -> None:
+        """Refuse a hub that cannot live with what is configured, or that the app could not run.
 
         Raises:
-            ConfigurationError: It does, and the service makes the tokens here.
+            ConfigurationError: It wants in its tokens what the service's own cannot carry, or one of its functions is
+                async and the app runs none.
         """
-        _check_tokens(self._configured, keywords)
+        self._configured.options_of(keywords)
 
     def _services(
         self, settings: Settings, store: Store | None = None, entra: "EntraAccess | None" = None
@@ -210,11 +211,6 @@ class AppState:
         if wanted is None:
             wanted = find_spec("urllib3") is not None  # what the extra `serverless` brings
         return self.hubs() if wanted else ()
-
-
-def _check_tokens(configured: Configured, keywords: HubKeywords) -> None:
-    if configured.settings.entra.has_issued_tokens:
-        configured.options_of(keywords)
 
 
 def current_state() -> AppState:

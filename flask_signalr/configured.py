@@ -1,7 +1,7 @@
 """What follows from one reading of an app's configuration."""
 
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import Any, cast
 
@@ -10,6 +10,7 @@ from flask import Flask
 from flask_signalr.app_services import AppServices
 from flask_signalr.config import Settings
 from flask_signalr.errors import ConfigurationError, MissingExtra
+from flask_signalr.handler_check import accept_for
 from flask_signalr.hub_options import HubKeywords, HubOptions
 from flask_signalr.mounted_hub import MountedHub
 from flask_signalr.negotiation import prefixed_hub
@@ -87,20 +88,24 @@ class Configured:
 
     def _sync(self, options: HubOptions) -> HubOptions:
         """Return options whose ``async def`` functions run as the app's async views do; others stay as they are."""
-        ensure_sync = self._app.ensure_sync
-        guard, gate, tokens = options.collision_guard, options.refresh_gate, options.token_options
+        tokens = options.token_options
         if options.close_on_expiry:
             tokens = replace(tokens, close_on_expiry=True)
         if tokens.diagnostic_client is not None:
-            tokens = replace(tokens, diagnostic_client=ensure_sync(tokens.diagnostic_client))
-        return replace(
-            options,
-            user_id_provider=ensure_sync(options.user_id_provider),
-            claims_filter=ensure_sync(options.claims_filter),
-            collision_guard=None if guard is None else ensure_sync(guard),
-            refresh_gate=None if gate is None else ensure_sync(gate),
-            token_options=tokens,
-        )
+            tokens = replace(tokens, diagnostic_client=self._runnable("diagnostic_client", tokens.diagnostic_client))
+        given = {keyword: getattr(options, keyword) for keyword in _FUNCTIONS}
+        runnable: dict[str, Any] = {
+            keyword: self._runnable(keyword, function) for keyword, function in given.items() if function is not None
+        }
+        return replace(options, token_options=tokens, **runnable)
+
+    def _runnable(self, keyword: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        accept_for(self._app)(f"{keyword}=", function)
+        return self._app.ensure_sync(function)
+
+
+_FUNCTIONS = ("user_id_provider", "claims_filter", "collision_guard", "refresh_gate")
+"""The keywords of a hub that take a function, which may be ``async def``."""
 
 
 def _warn_of_window(settings: Settings, services: AppServices) -> None:

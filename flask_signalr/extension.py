@@ -59,8 +59,8 @@ class SignalR:
 
         Raises:
             ConfigurationError: The name is invalid or taken (the service knows no case), an option is unknown or its
-                value cannot be used, or one of its auth schemes or what it wants in tokens cannot work in an app that
-                this object is mounted in.
+                value cannot be used, or one of its auth schemes, its functions or what it wants in tokens cannot work
+                in an app that this object is mounted in.
         """
         try:
             check_hub_name(name)
@@ -71,7 +71,7 @@ class SignalR:
         checked = check_keywords(options)
         declaration = Declaration(self._defaults | checked, HubMethods(self._accept))
         for state in self._states:
-            state.check_tokens(declaration.keywords)
+            state.check(declaration.keywords)
             state.init_schemes(checked)
         self._hubs[name] = declaration
         return Hub(name, declaration, self._mounted)

@@ -34,6 +34,9 @@ class Room:
 async def later(invocation: Invocation, *_error: Any) -> None: ...
 
 
+LATER: Any = later
+
+
 def plain(invocation: Invocation) -> None: ...
 
 
@@ -76,6 +79,22 @@ def declare_when_mounted() -> None:
     signalr.hub("chat").on_connected(later)
 
 
+def mount_provider() -> None:
+    create_app(SignalR(user_id_provider=LATER))
+
+
+def mount_filter_of_a_hub() -> None:
+    signalr = SignalR()
+    signalr.hub("chat", claims_filter=LATER)
+    create_app(signalr)
+
+
+def declare_guard_when_mounted() -> None:
+    signalr = SignalR()
+    _app = create_app(signalr)
+    signalr.hub("chat", collision_guard=LATER)
+
+
 def run_without_asgiref(name: str) -> str:
     program = [sys.executable, "-c", WITHOUT_ASGIREF.format(name)]
     return subprocess.run(program, capture_output=True, text=True, check=True).stdout
@@ -91,6 +110,9 @@ def test_every_form_of_an_async_function_is_seen() -> None:
         ("mount_method", "hub method 'later'"),
         ("mount_event", "on_disconnected"),
         ("declare_when_mounted", "on_connected"),
+        ("mount_provider", "user_id_provider="),
+        ("mount_filter_of_a_hub", "claims_filter="),
+        ("declare_guard_when_mounted", "collision_guard="),
     ],
 )
 def test_an_async_function_without_the_extra_stops_configuration(name: str, subject: str) -> None:

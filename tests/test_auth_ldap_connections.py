@@ -5,12 +5,13 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from flask_signalr.auth.ldap_connections import LdapConnections
+from flask_signalr.auth.ldap_connections import MAX_BYTES, LdapConnections
 from flask_signalr.auth.ldap_directory import LdapDirectory
 from flask_signalr.auth.ldap_search import Entry, Search, TooManyEntries, equals
 from flask_signalr.errors import Unavailable
@@ -356,6 +357,79 @@ def _answer_once(listening: socket.socket, answer: bytes) -> None:
     with connection:
         connection.recv(4096)
         connection.sendall(answer)
+
+
+MESSAGE_ID = bytes.fromhex("020101")
+BOUND = b"\x30\x0c" + MESSAGE_ID + bytes.fromhex("61070a010004000400")
+"""The answer to a request that binds: success."""
+
+AN_ANSWER_OF_2_GIB = b"\x30\x84\x7f\xff\xff\xff"
+A_TLS_RECORD = b"\x16\x03\x03\x40\x00"
+
+
+@pytest.fixture
+def going_on() -> Iterator[Callable[..., str]]:
+    """Return the URL of a server that gives one answer after the other, and more and more of the last one."""
+    is_over, listening = threading.Event(), socket.create_server(("127.0.0.1", 0))
+
+    def serve(answers: tuple[bytes, ...], more: bytes, times: int) -> None:
+        connection, _ = listening.accept()
+        with connection, suppress(OSError):
+            for answer in answers:
+                asked = connection.recv(4096)
+                connection.sendall(answer.replace(MESSAGE_ID, asked[2:5]))
+            for _ in range(times):
+                connection.sendall(more)
+                if is_over.wait(IMPATIENT / 10):
+                    return
+
+    def url(scheme: str, *answers: bytes, more: bytes = b"\0", times: int = 100) -> str:
+        threads.submit(serve, answers, more, times)
+        return f"{scheme}://127.0.0.1:{listening.getsockname()[1]}"
+
+    with listening, ThreadPoolExecutor(1) as threads:
+        yield url
+        is_over.set()
+
+
+@pytest.mark.parametrize(
+    ("scheme", "options", "answers"),
+    [
+        ("ldap", {}, [AN_ANSWER_OF_2_GIB]),
+        ("ldap", {"start_tls": True}, [AN_ANSWER_OF_2_GIB]),
+        ("ldaps", {}, [A_TLS_RECORD]),
+        ("ldap", {}, [BOUND, AN_ANSWER_OF_2_GIB]),
+    ],
+    ids=["bind", "StartTLS", "TLS", "search"],
+)
+def test_a_server_that_drips_its_answer_is_given_up(
+    going_on: Callable[..., str],
+    connect: Connect,
+    caplog: pytest.LogCaptureFixture,
+    scheme: str,
+    options: dict[str, Any],
+    answers: list[bytes],
+) -> None:
+    """Attack: a byte comes again and again in time, of an answer without an end. Each sign-on would cost a thread."""
+    connections = connect(going_on(scheme, *answers), timeout=IMPATIENT, **options)
+
+    with pytest.raises(Unavailable):
+        found(connections)
+
+    assert "its time is over" in caplog.text or "timed out" in caplog.text
+
+
+@pytest.mark.parametrize("answers", [[AN_ANSWER_OF_2_GIB], [BOUND, AN_ANSWER_OF_2_GIB]], ids=["bind", "search"])
+def test_an_answer_without_an_end_is_not_read_to_it(
+    going_on: Callable[..., str], connect: Connect, caplog: pytest.LogCaptureFixture, answers: list[bytes]
+) -> None:
+    """Attack: whoever answers in the directory's place fills the memory of the app."""
+    connections = connect(going_on("ldap", *answers, more=bytes(MAX_BYTES), times=2))
+
+    with pytest.raises(Unavailable):
+        found(connections)
+
+    assert f"it says more than {MAX_BYTES} bytes" in caplog.text
 
 
 # What is found.

@@ -10,6 +10,8 @@ import socket
 import threading
 import warnings
 from collections import deque
+from collections.abc import Callable
+from functools import partial
 from ssl import SSLContext
 from typing import Any
 
@@ -25,6 +27,12 @@ logger = logging.getLogger(__name__)
 
 _DOWN = "the directory of roles gives no answer; try again"
 _SUCCESS, _SIZE_LIMIT_EXCEEDED = 0, 4  # RFC 4511 §4.1.9
+
+MAX_BYTES = 1024 * 1024
+"""Bytes of the longest answer that is read: as many groups as are listed at once, each with a name of 1000 letters."""
+
+_Remaining = Callable[[], float]
+"""Returns the seconds that are left, and raises if there are none."""
 
 
 class _NoAnswer(Exception):
@@ -95,7 +103,7 @@ class LdapConnections:
     def _ask(self, connection: ldap3.Connection, search: Search, deadline: float) -> list[Entry]:
         """Return the answer and keep the connection, unless there is none: then it is closed."""
         try:
-            connection.socket.settimeout(self._remaining(deadline))
+            connection.socket.begin(partial(self._remaining, deadline))
             _, result, response, _ = connection.search(
                 search.base,
                 search.filter,
@@ -138,12 +146,13 @@ class LdapConnections:
 
     def _open(self, server: LdapServer, address: str, timeout: float) -> ldap3.Connection:
         directory = self._directory
+        remaining = partial(self._remaining, directory.clock() + timeout)
         connection = ldap3.Connection(
             ldap3.Server(
                 address,
                 server.port,
                 use_ssl=server.ldaps,
-                tls=_CheckedTls(self._tls, server.host),
+                tls=_CheckedTls(self._tls, server.host, remaining),
                 get_info=ldap3.NONE,
                 connect_timeout=timeout,  # becomes the socket's, in parts of seconds too
             ),
@@ -157,8 +166,10 @@ class LdapConnections:
         )
         try:
             connection.open(read_server_info=False)
+            connection.socket = _TimedSocket(connection.socket, remaining)
             if directory.start_tls:
                 connection.start_tls(read_server_info=False)
+                connection.socket = _TimedSocket(connection.socket, remaining)
             connection.bind(read_server_info=False)
             if connection.result["result"] != _SUCCESS:
                 raise _NoAnswer(f"it refuses the service account: {_told(connection.result)}")
@@ -177,13 +188,41 @@ class LdapConnections:
 class _CheckedTls(ldap3.Tls):
     """TLS by Python's own rules; ldap3 by itself demands no certificate and compares names with a copy of old code."""
 
-    def __init__(self, context: SSLContext, host: str) -> None:
+    def __init__(self, context: SSLContext, host: str, remaining: _Remaining) -> None:
         super().__init__()
         self._context = context
         self._host = host
+        self._remaining = remaining
 
     def wrap_socket(self, connection: ldap3.Connection, do_handshake: bool = False) -> None:
+        connection.socket.settimeout(self._remaining())
         connection.socket = self._context.wrap_socket(connection.socket, server_hostname=self._host)
+
+
+class _TimedSocket:
+    """A socket whose reads are over at one time: ldap3 gives the whole time to each, and a server could drip bytes."""
+
+    def __init__(self, connected: socket.socket, remaining: _Remaining) -> None:
+        self._socket = connected
+        self.begin(remaining)
+
+    def begin(self, remaining: _Remaining) -> None:
+        """Begin with the next question."""
+        self._remaining = remaining
+        self._room = MAX_BYTES
+        self._socket.settimeout(remaining())
+
+    def recv(self, size: int) -> bytes:
+        """Return what comes next of the answer."""
+        if self._room <= 0:
+            raise _NoAnswer(f"it says more than {MAX_BYTES} bytes")
+        self._socket.settimeout(self._remaining())
+        received = self._socket.recv(size)
+        self._room -= len(received)
+        return received
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._socket, name)
 
 
 def _addresses(server: LdapServer) -> list[str]:

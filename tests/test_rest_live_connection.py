@@ -325,15 +325,23 @@ def test_a_made_up_connection_token_does_not_make_the_log_unreadable() -> None:
         LiveConnection(service.hub(EAST).caller, "e", "ada").renew((), None)
 
 
-@pytest.mark.parametrize("status", [400, 403])
-def test_a_service_that_quotes_the_token_does_not_bring_it_into_the_log(status: int) -> None:
-    said = json.dumps({"message": f"connection '{TOKEN}' is no good"}).encode()
+@pytest.mark.parametrize(
+    ("status", "words", "logged"),
+    [
+        (400, f"connection '{TOKEN}' is no good", r"connection '\[redacted\]' is no good"),
+        (403, f"connection '{TOKEN}' is no good", r"connection '\[redacted\]' is no good"),
+        (400, "x" * 288 + TOKEN, r"x\[redacted\] the service finds a fault"),
+    ],
+    ids=["400", "403", "cut off"],
+)
+def test_a_service_that_quotes_the_token_does_not_bring_it_into_the_log(status: int, words: str, logged: str) -> None:
+    said = json.dumps({"message": words}).encode()
     service = RecordedService(lambda request: ServiceResponse(status, {}, said))
 
-    with pytest.raises(RefreshRefused, match=r"connection '\[redacted\]' is no good") as refusal:
+    with pytest.raises(RefreshRefused, match=logged) as refusal:
         connection(service).renew((), None)
 
-    assert TOKEN not in "".join(traceback.format_exception(refusal.value))
+    assert TOKEN[:8] not in "".join(traceback.format_exception(refusal.value))
 
 
 def test_an_endpoint_that_cannot_be_reached_might_have_it() -> None:

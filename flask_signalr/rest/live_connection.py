@@ -3,6 +3,7 @@
 Source: Azure/azure-signalr, issues 2281 and 2282; there is no swagger of these operations yet.
 """
 
+import re
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -134,7 +135,10 @@ class LiveConnection:
 
     def _without_token(self, text: str) -> str:
         """Return a text for the log; a made-up token, which is no secret, does not make it unreadable."""
-        return text if len(self.token) < _SHORTEST_SECRET else text.replace(self.token, "[redacted]")
+        if len(self.token) < _SHORTEST_SECRET:
+            return text
+        cut_off = re.escape(self.token[:_SHORTEST_SECRET]) + r"\S*"  # where what the service said was too long
+        return re.sub(cut_off, "[redacted]", text.replace(self.token, "[redacted]"))
 
     def _check_user(self) -> None:
         """Refuse another user's connection where a 403 does not say whom it blames: our own role may be missing."""

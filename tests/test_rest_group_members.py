@@ -5,8 +5,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from flask_signalr import GroupMember, InvalidName, ServiceError, ServiceRequest, ServiceResponse
-from tests.recorded_service import BROKEN, RecordedService
+from flask_signalr import GroupMember, InvalidName, PartialFailure, ServiceError, ServiceRequest, ServiceResponse
+from tests.recorded_service import BROKEN, EAST, WEST, RecordedService
 from tests.rest_hub import call, live_hub
 from tests.scripted_server import ScriptedServer, http
 
@@ -126,6 +126,27 @@ def test_an_answer_that_is_no_list_is_an_error(body: bytes) -> None:
 def test_a_refusal_is_raised() -> None:
     with pytest.raises(ServiceError, match="was answered 500"):
         list(RecordedService(lambda request: BROKEN).hub().group("g").connections())
+
+
+def at_west(*connection_ids: str) -> RecordedService:
+    """Return two endpoints, of which one is broken."""
+    return RecordedService(lambda request: BROKEN if "//east." in request.url else page(*connection_ids))
+
+
+def test_an_endpoint_that_fails_does_not_hide_the_members_that_the_others_list() -> None:
+    found: list[GroupMember] = []
+
+    with pytest.raises(PartialFailure, match=r"1 of 2 calls failed: group 'g' at east: .* was answered 500") as failure:
+        found.extend(at_west("a", "b").hub(EAST, WEST).group("g").connections())
+
+    assert list(failure.value.failures) == ["group 'g' at east"]
+    assert found == [GroupMember("a", "user-a"), GroupMember("b", "user-b")]
+
+
+def test_who_asked_for_no_more_than_there_are_learns_of_no_failure() -> None:
+    members = list(at_west("a", "b").hub(EAST, WEST).group("g").connections(top=2))
+
+    assert [member.connection_id for member in members] == ["a", "b"]
 
 
 def test_a_group_that_the_service_does_not_know_is_empty() -> None:

@@ -1,7 +1,9 @@
 """The clients of a hub: whom a call goes to, and how it looks on the wire."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 import jwt
 import pytest
@@ -9,6 +11,7 @@ import pytest
 from flask_signalr import (
     CloseConnection,
     ConfigurationError,
+    HubClients,
     InvalidName,
     JoinGroup,
     LeaveGroup,
@@ -151,6 +154,26 @@ def test_no_token_lets_in_whom_nobody_could_ban(user_id: str) -> None:
 def test_an_answer_without_a_token_is_an_error() -> None:
     with pytest.raises(ServiceError, match="holds no token"):
         RecordedService(lambda request: ServiceResponse(200, {}, b"{}")).hub().generate_token("ada")
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda hub: hub.generate_token("ada"),
+        lambda hub: list(hub.group("lobby").connections()),
+        lambda hub: hub.client("c").invoke("where", result_type=int),
+    ],
+    ids=["generate_token", "connections", "invoke"],
+)
+def test_an_answer_that_cannot_be_used_is_told_by_the_path_that_was_asked(ask: Callable[[HubClients], object]) -> None:
+    """Whoever counts errors by their path finds those of one operation together."""
+    service = RecordedService(lambda request: ServiceResponse(200, {}, b'{"value": 7}'))
+    client = ServiceClient(EAST, "acme", transport=service)
+
+    with pytest.raises(ServiceError) as failure:
+        ask(client.hub("chat"))
+
+    assert failure.value.path == urlsplit(service.requests[0].url).path
 
 
 def test_a_call_may_take_other_times_and_be_traced() -> None:

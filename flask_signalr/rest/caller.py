@@ -58,7 +58,7 @@ class HubCaller:
         if len(calls) == 1 and len(self.endpoints) == 1 and not refused and self.endpoints[0].limit() is None:
             self.answer(self.endpoints[0], calls[0])
         else:
-            _raise_failures({**(refused or {}), **self._outcomes(calls)})
+            raise_failures({**(refused or {}), **self._outcomes(calls)})
 
     def exists(self, call: Call) -> bool:
         """Return whether any endpoint has what the call asks for; the first that has it decides.
@@ -69,7 +69,7 @@ class HubCaller:
         outcomes = self._outcomes([call], _is_answer)
         if any(_is_answer(outcome) for outcome in outcomes.values()):
             return True
-        _raise_failures(outcomes)
+        raise_failures(outcomes)
         return False
 
     def reach(self, call: Call) -> ServiceResponse:
@@ -83,14 +83,14 @@ class HubCaller:
         for outcome in outcomes.values():
             if isinstance(outcome, ServiceResponse):
                 return outcome
-        _raise_failures({name: out for name, out in outcomes.items() if not isinstance(out, RecipientNotFound)})
+        raise_failures({name: out for name, out in outcomes.items() if not isinstance(out, RecipientNotFound)})
         for outcome in outcomes.values():
             if isinstance(outcome, RecipientNotFound):
                 raise outcome
         raise RecipientNotFound(
             f"{call.subject} is not connected, or no longer: nothing was delivered",
             method=call.method,
-            path=f"/{self.address.path}{call.path}",
+            path=self.address.path_of(call),
             status=404,
         )
 
@@ -119,7 +119,7 @@ class HubCaller:
         return {named[place][0]: outcome for place, outcome in sorted(outcomes.items())}
 
     def _task(self, call: Call, endpoint: EndpointClient, while_down: float = math.inf) -> Task[ServiceResponse | None]:
-        path = f"/{self.address.path}{call.path}"
+        path = self.address.path_of(call)
         known = endpoint.limit()
         limit = self.timeout if known is None else min(self.timeout, known, while_down)
 
@@ -143,7 +143,14 @@ def _is_answer(outcome: Outcome) -> bool:
     return isinstance(outcome, ServiceResponse)
 
 
-def _raise_failures(outcomes: Outcomes) -> None:
+def raise_failures(outcomes: Outcomes) -> None:
+    """Raise the failures among what came of several calls, or of a single one.
+
+    Raises:
+        ServiceError: The only call failed.
+        InvalidName: No call can name the only recipient.
+        PartialFailure: Some of several calls failed.
+    """
     failures = {name: outcome for name, outcome in outcomes.items() if isinstance(outcome, Failure)}
     if failures and len(outcomes) == 1:
         raise next(iter(failures.values()))

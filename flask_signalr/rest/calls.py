@@ -73,6 +73,10 @@ class HubAddress:
             return f"{self.path}{call.path}{self.query}"
         return f"{self.prefixed_path}{call.path}?api-version={API_VERSION}"
 
+    def path_of(self, call: Call) -> str:
+        """Return the path of a call as errors tell it."""
+        return "/" + self.resource(call).partition("?")[0]
+
 
 def parameters(**values: object) -> str:
     """Return what these add to a query; ``None`` adds nothing.

@@ -18,6 +18,7 @@ from flask_signalr.rest.fan_out import Task, fan_out
 from flask_signalr.rest.hub_clients import HubClients, check_timeout
 from flask_signalr.rest.token_cache import TokenCache, TokenSource
 from flask_signalr.service_errors import ServiceError, ServiceUnreachable
+from flask_signalr.tokens import ALGORITHMS
 
 if TYPE_CHECKING:
     from flask_signalr.entra.credentials import TokenCredential
@@ -62,6 +63,8 @@ class ServiceClient:
     ) -> None:
         if type(retries) is not int or not 0 <= retries <= _MOST_RETRIES:
             raise ConfigurationError(f"retries= takes a whole number, 0 to {_MOST_RETRIES}, not {retries!r}")
+        if algorithm not in ALGORITHMS:
+            raise ConfigurationError(f"algorithm= takes {' or '.join(ALGORITHMS)}, not {algorithm!r}")
         given = _given_endpoints(endpoints)
         self._timeout = check_timeout(timeout)
         self._application_name = application_name

@@ -51,7 +51,7 @@ class Client:
             raise ServiceError(
                 f"the client's result of {target!r} is not what was asked for: {exc}",
                 method=call.method,
-                path=call.path,
+                path=self.caller.address.path_of(call),
                 status=response.status,
                 request_id=response.headers.get("x-ms-request-id"),
             ) from exc

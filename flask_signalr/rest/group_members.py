@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 import msgspec
 
 from flask_signalr.errors import InvalidName
-from flask_signalr.rest.caller import HubCaller
+from flask_signalr.rest.caller import HubCaller, Outcomes, raise_failures
 from flask_signalr.rest.calls import LARGEST_PAGE, Call, parameters
 from flask_signalr.rest.endpoint_client import EndpointClient
 from flask_signalr.service_errors import ServiceError
@@ -59,39 +59,54 @@ class GroupMembers:
     def pages(self) -> Iterator[list[GroupMember]]:
         """Yield the connections as the service endpoints list them, a page at a time, one endpoint after the other.
 
+        An endpoint that fails hides nothing that the others list: the error comes at the end, unless there were as many
+        connections as were asked for.
+
         Raises:
-            ServiceError: An endpoint refused, could not be reached, or its answer is no such list.
+            ServiceError: The only endpoint refused, could not be reached, or its answer is no such list.
+            PartialFailure: Some of several endpoints did.
         """
         left = self._top
+        outcomes: Outcomes = {}
         for endpoint in self._caller.endpoints:
-            token: str | None = None
+            name, token = f"{self._call.subject} at {endpoint.name}", None
+            outcomes[name] = None
             while left is None or left > 0:
-                page = self._page(endpoint, token, left)
-                members = page.value if left is None else page.value[:left]
+                try:
+                    members, token = self._page(endpoint, token, left)
+                except ServiceError as exc:
+                    outcomes[name] = exc
+                    break
                 left = None if left is None else left - len(members)
                 yield members
-                following = _continuation(page.next_link)
-                if following is None or left == 0:
+                if token is None:
                     break
-                if following == token:
-                    raise self._unreadable(endpoint, "it leads from a page to the same page")
-                token = following
+        if left != 0:
+            raise_failures(outcomes)
 
-    def _page(self, endpoint: EndpointClient, token: str | None, left: int | None) -> _Page:
+    def _page(
+        self, endpoint: EndpointClient, token: str | None, left: int | None
+    ) -> tuple[list[GroupMember], str | None]:
+        """Return one page, and the token of the next one, if there is any and it is wanted."""
         query = parameters(maxpagesize=self._page_size, top=left, continuationToken=token)
         response = self._caller.answer(endpoint, replace(self._call, query=query))
         if response is None:  # no group of that name is an empty one
-            return _Page([])
+            return [], None
         try:
-            return msgspec.json.decode(response.body, type=_Page)
+            page = msgspec.json.decode(response.body, type=_Page)
         except (ValueError, RecursionError) as exc:
             raise self._unreadable(endpoint, str(exc)) from exc
+        members = page.value[:left]
+        following = None if len(members) == left else _continuation(page.next_link)
+        if following is not None and following == token:
+            raise self._unreadable(endpoint, "it leads from a page to the same page")
+        return members, following
 
     def _unreadable(self, endpoint: EndpointClient, fault: str) -> ServiceError:
         return ServiceError(
             f"the list of {self._call.subject} that {endpoint.name} sent cannot be used: {fault}",
             method=self._call.method,
-            path=self._call.path,
+            path=self._caller.address.path_of(self._call),
         )
 
 

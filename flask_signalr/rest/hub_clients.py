@@ -156,7 +156,8 @@ class HubClients:
     def generate_token(self, user_id: str | None = None, minutes: int = 60) -> ClientAccess:
         """Return what a client needs to connect, with a token that the service itself signs.
 
-        It carries no claims: ``hub.negotiate`` signs without asking the service, and takes claims.
+        It carries no claims: ``hub.negotiate`` signs without asking the service, and takes claims. Of several service
+        endpoints it leads to the first.
 
         Args:
             user_id: What the service routes by; ``None`` connects without one.
@@ -176,7 +177,9 @@ class HubClients:
             token = msgspec.json.decode(response.body if response else b"", type=_Token).token
         except (ValueError, RecursionError) as exc:
             raise ServiceError(
-                "the service's answer holds no token: check the Endpoint", method=call.method, path=call.path
+                "the service's answer holds no token: check the Endpoint",
+                method=call.method,
+                path=self.caller.address.path_of(call),
             ) from exc
         hub = self.caller.address.prefixed_path.removeprefix("api/hubs/")
         return ClientAccess(f"{endpoint.endpoint.client_base_url}client/?hub={hub}", token)

@@ -45,7 +45,9 @@ then a claims filter that drops them all is found when the app starts.
 class _Authenticated:
     """Wants a principal that an auth scheme proved."""
 
-    def __call__(self, context: AuthorizationContext) -> bool:
+    def __call__(self, context: AuthorizationContext | None = None) -> bool:
+        if context is None:  # called as one calls `require_role`, to make a requirement
+            raise ConfigurationError("Policy(…) takes require_authenticated as it is: do not call it")
         return context.principal.is_authenticated
 
     def __repr__(self) -> str:

@@ -2,13 +2,18 @@
 
 import inspect
 from collections.abc import Iterable
+from typing import Protocol
 
 from flask import Flask
 
 from flask_signalr.errors import ConfigurationError
 from flask_signalr.handler_signature import Handler
-from flask_signalr.hub_methods import Accept
-from flask_signalr.mounted_hub import MountedHub
+from flask_signalr.hub_methods import Accept, HubMethods
+
+
+class _Declared(Protocol):
+    @property
+    def methods(self) -> HubMethods: ...
 
 
 def accept_for(app: Flask) -> Accept:
@@ -28,7 +33,7 @@ def accept_for(app: Flask) -> Accept:
     return accept
 
 
-def check_hubs(app: Flask, hubs: Iterable[MountedHub]) -> None:
+def check_hubs(app: Flask, hubs: Iterable[_Declared]) -> None:
     """Check all that is declared, now that all should be there.
 
     Args:

@@ -276,6 +276,12 @@ def test_a_factory_that_was_not_called_is_no_requirement(factory: Any) -> None:
         Policy(factory)
 
 
+def test_a_requirement_that_was_called_says_that_it_is_none_to_call() -> None:
+    """The two beside it are called, so it is easily done."""
+    with pytest.raises(ConfigurationError, match="as it is"):
+        require_authenticated()
+
+
 @pytest.mark.parametrize("roles", [(), ("",), (["staff"],), ("staff", None)], ids=repr)
 def test_roles_are_texts(roles: Any) -> None:
     """A role that no claim can have would deny everybody, and no role at all looks like everybody."""

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from flask_signalr import Invocation, SignalR
+from flask_signalr import CookieAuth, Invocation, SignalR
 from flask_signalr.errors import ConfigurationError
 from flask_signalr.handler_check import accept_for
 from tests.apps import create_app, negotiate
@@ -95,6 +95,14 @@ def declare_guard_when_mounted() -> None:
     signalr.hub("chat", collision_guard=LATER)
 
 
+async def load_user() -> str:
+    return "ada"
+
+
+def mount_user_loader() -> None:
+    create_app(SignalR(auth=[CookieAuth(load_user)]))
+
+
 def run_without_asgiref(name: str) -> str:
     program = [sys.executable, "-c", WITHOUT_ASGIREF.format(name)]
     return subprocess.run(program, capture_output=True, text=True, check=True).stdout
@@ -110,6 +118,7 @@ def test_every_form_of_an_async_function_is_seen() -> None:
         ("mount_method", "hub method 'later'"),
         ("mount_event", "on_disconnected"),
         ("declare_when_mounted", "on_connected"),
+        ("mount_user_loader", "CookieAuth(load_user)"),
         ("mount_provider", "user_id_provider="),
         ("mount_filter_of_a_hub", "claims_filter="),
         ("declare_guard_when_mounted", "collision_guard="),

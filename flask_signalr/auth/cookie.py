@@ -11,6 +11,7 @@ from flask_signalr.auth.scheme import AuthScheme
 from flask_signalr.auth.session_end import session_ends_at
 from flask_signalr.error_text import kind_of
 from flask_signalr.errors import AuthenticationFailed, ConfigurationError, MissingExtra
+from flask_signalr.handler_check import accept_for
 from flask_signalr.principal import Principal
 
 
@@ -55,7 +56,8 @@ class CookieAuth(AuthScheme):
     a new session when there is none.
 
     Args:
-        load_user: Returns the signed-in user within a request, or ``None``; Flask-Login's current user by default.
+        load_user: Returns the signed-in user within a request, or ``None``; Flask-Login's current user by default. It
+            may be async.
         to_principal: Makes a principal of a user; `user_principal` by default.
 
     Attributes:
@@ -79,6 +81,14 @@ class CookieAuth(AuthScheme):
         for function in (self._load_user, self.to_principal):
             if not callable(cast("object", function)):
                 raise ConfigurationError(f"CookieAuth(load_user, to_principal=…) takes functions, not {function!r}")
+
+    def init_app(self, app: Flask) -> None:
+        """Check that the app can run ``load_user``.
+
+        Raises:
+            ConfigurationError: It is async, and the app cannot run async functions.
+        """
+        accept_for(app)("CookieAuth(load_user)", self._load_user)
 
     def authenticate(self, request: Request) -> Principal | None:
         """Return the signed-in user's principal, or ``None`` when nobody is signed in.

@@ -1,5 +1,6 @@
 """Configuration: the ``SIGNALR_*`` keys of an app, read once into one value."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,6 +21,8 @@ from flask_signalr.upstream_settings import (
     upstream_keys,
     upstream_token,
 )
+
+logger = logging.getLogger("flask_signalr.config")
 
 
 @dataclass(frozen=True)
@@ -116,11 +119,16 @@ class Settings:
             health=HealthSettings(
                 keys.health_interval, keys.health_timeout, keys.health_failures, keys.health_successes
             ),
-            entra=_entra(keys, credential),
+            entra=_entra(keys, endpoints, credential),
         )
 
 
-def _entra(keys: ConfigurationKeys, credential: object | None) -> EntraSettings:
+def _entra(keys: ConfigurationKeys, endpoints: tuple[ServiceEndpoint, ...], credential: object | None) -> EntraSettings:
+    if keys.token_source == "service" and all(endpoint.key is not None for endpoint in endpoints):
+        logger.warning(
+            "SIGNALR_TOKEN_SOURCE=service has no effect: every endpoint has an AccessKey, and with one the app signs "
+            "the tokens of clients itself: leave it out, or take connection strings with an AuthType"
+        )
     name, chosen = ("SIGNALR_CREDENTIAL", keys.credential) if credential is None else ("credential=", credential)
     with naming_key(name):
         return EntraSettings(chosen, keys.token_source == "service")

@@ -2,6 +2,8 @@
 
 import json
 import logging
+import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,14 +13,18 @@ import jwt
 import pytest
 from flask import Flask
 
-from flask_signalr import ConfigurationError, MissingExtra, ServiceResponse, SignalR
+from flask_signalr import ConfigurationError, MissingExtra, ServiceEndpoint, ServiceResponse, SignalR
+from flask_signalr.entra.entra_access import EntraAccess
 from flask_signalr.entra.entra_settings import EntraSettings
 from tests.apps import ACCESS_KEY, body, create_app, negotiate
+from tests.document_server import DocumentServer
 from tests.entra import TOKEN, Clock, Credential, KeyService, join_fetches
+from tests.test_entra_credentials import self_signed
 
 WITHOUT_KEY = "Endpoint=https://chat.service.example;AuthType=azure;"
 FAR = 4_000_000_000.0
 ROOT = Path(__file__).parent.parent
+ANY_APP = "ClientId=c;TenantId=t"
 
 
 def credential() -> Credential:
@@ -135,6 +141,24 @@ def test_another_credential_fetches_its_own_key() -> None:
     assert len(other.scopes) == 1
 
 
+def test_a_new_certificate_in_the_old_ones_place_is_taken_on(tmp_path: Path) -> None:
+    """Where secrets are mounted the path stays, and a credential reads its file once."""
+    path = tmp_path / "app.pem"
+    path.write_bytes(self_signed())
+    string = f"Endpoint=https://chat.service.example;AuthType=azure.app;{ANY_APP};ClientCert={path}"
+    facts = ([ServiceEndpoint.parse(string)], EntraSettings(), "", 10.0, 3)
+    access = EntraAccess(*facts)
+    assert access.is_made_of(*facts)
+
+    os.utime(path, ns=(0, 0))
+    assert not access.is_made_of(*facts)
+
+    path.unlink()
+    assert not access.is_made_of(*facts), "or it would not be told that the file is gone"
+    with pytest.raises(ConfigurationError, match=r"app\.pem\): No such file"):
+        EntraAccess(*facts)
+
+
 def test_an_app_can_move_to_access_keys_and_back() -> None:
     service = KeyService()
     app, signalr = site(service, credential())
@@ -179,15 +203,80 @@ def test_an_app_with_access_keys_loads_nothing_of_this() -> None:
     assert json.loads(run.stdout) == []
 
 
-def test_the_credential_is_made_without_a_connection(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An app must start while Microsoft Entra ID is down."""
+STARTED = """
+import json, sys
+from flask import Flask
+from flask_signalr import SignalR
+app = Flask("a")
+app.config["SIGNALR_CONNECTION_STRING"] = sys.argv[1]
+SignalR(app, allow_anonymous=True).hub("chat")
+loaded = ["azure.identity" in sys.modules]
+status = app.test_client().post("/chat/negotiate?negotiateVersion=1").status_code
+print(json.dumps([*loaded, status, "azure.identity" in sys.modules]))
+"""
+"""Starts an app, and lets a client negotiate; tells when azure-identity was imported."""
 
-    def no_socket(*arguments: object, **keywords: object) -> None:
-        raise AssertionError("a connection is made")
 
-    monkeypatch.setattr("socket.socket.connect", no_socket)
+@pytest.mark.parametrize(
+    ("auth_type", "status"),
+    [
+        ("azure", 200),
+        ("azure.msi", 200),
+        ("azure.msi;ClientId=c", 200),
+        ("aad", 200),
+        (f"azure.app;{ANY_APP};ClientSecret=s", 503),
+        (f"azure.app;{ANY_APP};ClientCert={{path}}", 503),
+    ],
+)
+def test_azure_identity_is_imported_by_the_first_negotiation_and_not_by_the_start(
+    auth_type: str, status: int, tmp_path: Path
+) -> None:
+    """Its import takes a second or two, in each worker and each command of ``flask``.
 
-    create_app(SignalR(), SIGNALR_CONNECTION_STRING=WITHOUT_KEY)
+    The real azure-identity finds the token service of an App Service; no application gets past the proxy.
+    """
+    (tmp_path / "app.pem").write_bytes(self_signed())
+    with DocumentServer() as service:
+        given = {"access_token": TOKEN, "expires_on": str(int(FAR)), "resource": "r", "token_type": "Bearer"}
+        query = "api-version=2019-08-01&resource=https://signalr.azure.com"
+        service.documents[f"/msi?{query}"] = service.documents[f"/msi?{query}&client_id=c"] = given
+        service.documents["/api/v1/auth/accessKey"] = {"KeyId": "key-1", "AccessKey": "a" * 44}
+        machine = {"IDENTITY_ENDPOINT": f"{service.url}/msi", "IDENTITY_HEADER": "h", "HTTPS_PROXY": service.url}
+        others = re.compile(r"AZURE_.*|.*_proxy", re.IGNORECASE)
+        environment = {name: text for name, text in os.environ.items() if not others.fullmatch(name)} | machine
+        string = f"Endpoint={service.url};AuthType={auth_type.format(path=tmp_path / 'app.pem')}"
+
+        run = subprocess.run(
+            [sys.executable, "-c", STARTED, string],
+            cwd=ROOT,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+
+    assert json.loads(run.stdout) == [False, status, True], run.stderr
+
+
+def test_a_certificate_that_is_none_is_a_503_for_clients_and_told_to_the_log(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its file is read at the first use, so that an app starts at once."""
+    caplog.set_level(logging.DEBUG)
+    path = tmp_path / "app.pem"
+    path.write_text(ACCESS_KEY)
+    string = f"Endpoint=https://chat.service.example;AuthType=azure.app;{ANY_APP};ClientCert={path}"
+    app, _ = site(KeyService(), SIGNALR_CONNECTION_STRING=string)
+
+    answer = negotiate(app)
+
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+    assert body(answer) == {"error": "the service gave no key to sign with, please try again later"}
+    told = [record.getMessage() for record in caplog.records if "Microsoft Entra token" in record.getMessage()]
+    assert len(told) == 1
+    assert f"AuthType ({path}) cannot be made: ValueError: " in told[0]
+    assert told[0].endswith("give a PEM file with the certificate and its RSA key, without a password")
+    assert ACCESS_KEY not in caplog.text
 
 
 @pytest.mark.parametrize(

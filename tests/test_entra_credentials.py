@@ -1,5 +1,6 @@
 """From the AuthType of a connection string to a credential of azure-identity."""
 
+import re
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -8,13 +9,14 @@ from typing import Any
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
 from flask_signalr import ConfigurationError, MissingExtra, ServiceClient, ServiceEndpoint
 from flask_signalr.connection_string import EntraCredential
-from flask_signalr.entra.credentials import check_credential, make_credential
+from flask_signalr.entra.credentials import check_credential, check_description, make_credential
 from flask_signalr.entra.identity import EntraIdentity
+from flask_signalr.entra.renewed_value import FetchFailed
 from tests.signing import rsa_key
 
 SECRET = "Secret0123456789secret0123456789"
@@ -56,40 +58,82 @@ def test_a_certificate_is_read(tmp_path: Path) -> None:
     assert type(credential).__name__ == "CertificateCredential"
 
 
-def test_a_missing_certificate_is_named(tmp_path: Path) -> None:
-    path = tmp_path / "gone.pem"
-
-    with pytest.raises(ConfigurationError, match=r"AuthType \(.*gone\.pem\): No such file"):
-        make_credential(EntraCredential("client_certificate", CLIENT, TENANT, certificate_path=str(path)))
+def certificate_at(path: Path) -> EntraCredential:
+    return EntraCredential("client_certificate", CLIENT, TENANT, certificate_path=str(path))
 
 
-def test_a_file_that_is_no_certificate_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("name", "fault"), [("gone.pem", "No such file"), ("", "Is a directory")])
+def test_a_certificate_that_cannot_be_read_is_named_at_set_up(name: str, fault: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+
+    with pytest.raises(ConfigurationError, match=rf"AuthType \({re.escape(str(path))}\): {fault}.*: check the path"):
+        check_description(certificate_at(path))
+
+
+def encrypted() -> bytes:
+    """Return a key as `openssl` writes it where it is given a password."""
+    password = BestAvailableEncryption(SECRET.encode())
+    return rsa_key().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, password)
+
+
+@pytest.mark.parametrize("content", [SECRET.encode(), encrypted(), b""], ids=["text", "encrypted", "empty"])
+def test_a_file_that_is_no_certificate_is_named_when_it_is_used(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "other.pem"
-    path.write_text(SECRET)
+    path.write_bytes(content)
+    check_description(certificate_at(path))
 
-    with pytest.raises(ConfigurationError, match=r"AuthType \(.*other\.pem\): ") as raised:
-        make_credential(EntraCredential("client_certificate", CLIENT, TENANT, certificate_path=str(path)))
+    with pytest.raises(FetchFailed, match=r"AuthType \(.*other\.pem\) cannot be made: .*: give a PEM file") as raised:
+        make_credential(certificate_at(path))
+
+    assert SECRET not in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("tenant", ["not a tenant", "../../etc", "töchter.example", "a_b", ""])
+def test_a_tenant_that_is_none_is_refused_at_set_up(tenant: str) -> None:
+    """By the rule of azure-identity, which would say so at the first use."""
+    description = EntraCredential("client_secret", CLIENT, tenant, SECRET)
+
+    with pytest.raises(ConfigurationError, match=r"AuthType \(client_secret\): TenantId has to be") as raised:
+        check_description(description)
+    with pytest.raises(FetchFailed, match="tenant"):
+        make_credential(description)
 
     assert SECRET not in str(raised.value)
 
 
-@pytest.mark.parametrize("tenant", ["not a tenant", "../../etc"])
-def test_a_tenant_that_is_none_is_refused(tenant: str) -> None:
-    with pytest.raises(ConfigurationError, match=r"AuthType \(client_secret\): Invalid tenant") as raised:
-        make_credential(EntraCredential("client_secret", CLIENT, tenant, SECRET))
+@pytest.mark.parametrize("tenant", [TENANT, TENANT.upper(), "contoso.onmicrosoft.com", "organizations"])
+def test_every_form_of_a_tenant_passes(tenant: str) -> None:
+    description = EntraCredential("client_secret", CLIENT, tenant, SECRET)
 
-    assert SECRET not in str(raised.value)
+    check_description(description)
+
+    assert make_credential(description) is not None
 
 
-@pytest.fixture
-def without_azure_identity(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make its import fail, as where it is not installed."""
-    monkeypatch.setitem(sys.modules, "azure.identity", None)
+def test_an_environment_that_azure_identity_refuses_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AZURE_AUTHORITY_HOST", "http://login.example")
+
+    with pytest.raises(FetchFailed, match=r"\(default\) cannot be made: .*invalid authority.*: check the environment"):
+        make_credential(EntraCredential("default"))
+
+
+@pytest.fixture(params=["azure.identity", "azure"])
+def without_azure_identity(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make its import fail, as where it is not installed, alone or with all else of Azure."""
+    monkeypatch.delitem(sys.modules, "azure.identity", raising=False)
+    monkeypatch.setitem(sys.modules, request.param, None)
 
 
 @pytest.mark.usefixtures("without_azure_identity")
 def test_without_azure_identity_the_extra_is_named() -> None:
     with pytest.raises(MissingExtra, match=r"an AuthType in the connection string .*flask-signalr\[entra\]"):
+        check_description(EntraCredential("default"))
+
+
+@pytest.mark.usefixtures("without_azure_identity")
+def test_an_extra_that_goes_away_later_is_told_at_the_first_use() -> None:
+    with pytest.raises(FetchFailed, match=r"ModuleNotFoundError: .*azure.*the extra entra"):
         make_credential(EntraCredential("default"))
 
 

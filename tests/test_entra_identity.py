@@ -1,6 +1,7 @@
 """Tokens of Microsoft Entra ID: kept until shortly before their end, and fetched where nobody waits."""
 
 import math
+import os
 import threading
 import time
 from typing import Any
@@ -17,7 +18,7 @@ from flask_signalr import (
 )
 from flask_signalr.entra.credentials import SCOPE
 from flask_signalr.entra.identity import MARGIN, PAUSE, RENEWAL, EntraIdentity, EntraTokens
-from flask_signalr.entra.renewed_value import NotFetched
+from flask_signalr.entra.renewed_value import FetchFailed, NotFetched, Pace
 from flask_signalr.rest.calls import Call, HubAddress
 from flask_signalr.rest.endpoint_client import EndpointClient
 from tests.entra import ENDPOINT, TOKEN, Clock, Credential, Token, join_fetches
@@ -96,6 +97,48 @@ def test_a_token_that_would_forge_headers_is_none(text: Any, credential: Credent
 
     with pytest.raises(NotFetched, match="something that is no token"):
         tokens_of(credential).token()
+
+
+def test_a_credential_that_could_not_be_made_is_made_at_the_next_try(credential: Credential, clock: Clock) -> None:
+    """Somebody may have put the file in its place meanwhile."""
+    faults = [FetchFailed("the file is no certificate")]
+
+    def make() -> Credential:
+        if faults:
+            raise faults.pop()
+        return credential
+
+    tokens = EntraTokens(make, clock.clocks)
+    with pytest.raises(NotFetched, match=r"^the file is no certificate$"):
+        tokens.token()
+    clock.now += Pace().without
+
+    assert tokens.token() == TOKEN
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+@pytest.mark.parametrize("used", [False, True], ids=["only made before the fork", "used before the fork"])
+def test_each_process_makes_a_credential_of_its_own(used: bool, credential: Credential, clock: Clock) -> None:
+    """Those of azure-identity hold connections and locks, which no two processes can share."""
+    made_by: list[int] = []
+
+    def make() -> Credential:
+        made_by.append(os.getpid())
+        return credential
+
+    tokens = EntraTokens(make, clock.clocks)
+    assert made_by == []
+    if used:
+        tokens.token()
+        join_fetches()
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if tokens.token() == TOKEN and made_by[-1] == os.getpid() else 1)
+
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert tokens.token() == TOKEN
+    assert made_by == [os.getpid()]
 
 
 def test_endpoints_of_one_identity_share_its_token(credential: Credential, clock: Clock) -> None:

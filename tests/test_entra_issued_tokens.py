@@ -186,6 +186,31 @@ def test_an_endpoint_with_an_access_key_signs_by_itself() -> None:
     assert site.service.requests == []
 
 
+@pytest.mark.parametrize(
+    ("source", "endpoints", "warnings"),
+    [
+        ("service", {"east": "AccessKey=k"}, 1),
+        ("service", {"east": "AccessKey=k", "west": "AccessKey=k"}, 1),
+        ("service", {"east": "AccessKey=k", "west": "AuthType=azure"}, 0),
+        ("service", {"west": "AuthType=azure"}, 0),
+        ("key", {"east": "AccessKey=k"}, 0),
+    ],
+)
+def test_a_source_of_tokens_that_no_endpoint_asks_is_warned_of(
+    source: str, endpoints: dict[str, str], warnings: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Who set it believes that no key is in use, and that no claim gets into a token."""
+    named = {name: f"Endpoint=https://{name}.example;{proof}" for name, proof in endpoints.items()}
+
+    Site(SIGNALR_CONNECTION_STRING="", SIGNALR_ENDPOINTS=named, SIGNALR_TOKEN_SOURCE=source).mounted()
+
+    told = [
+        each.getMessage() for each in caplog.records if "SIGNALR_TOKEN_SOURCE=service has no effect" in each.message
+    ]
+    assert len(told) == warnings
+    assert all("has no effect: every endpoint has an AccessKey" in text for text in told)
+
+
 # Failures.
 
 

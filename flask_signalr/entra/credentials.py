@@ -1,14 +1,20 @@
 """The credentials of Microsoft Entra ID that connection strings describe, made with azure-identity."""
 
 import inspect
+import re
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, Protocol
 
 from flask_signalr.connection_string import EntraCredential
+from flask_signalr.entra.renewed_value import FetchFailed
 from flask_signalr.error_text import kind_of
 from flask_signalr.errors import ConfigurationError, MissingExtra
 
 SCOPE = "https://signalr.azure.com/.default"
 """What the tokens are for: Azure SignalR Service, whichever instance it is (``MicrosoftEntraApplication.cs``)."""
+
+_TENANT = re.compile(r"[A-Za-z0-9.-]+")  # as azure-identity's validate_tenant_id has it
 
 _READ_TIMEOUT = 15
 _OF_AN_APPLICATION = {"connection_timeout": 5, "read_timeout": _READ_TIMEOUT, "retry_total": 2}
@@ -56,23 +62,55 @@ def check_credential(credential: object) -> TokenCredential:
     return credential  # type: ignore[return-value] # it has what the protocol asks for
 
 
+def check_description(description: EntraCredential) -> None:
+    """Check what can be seen of a described credential before it is made, which takes a second or two.
+
+    Raises:
+        MissingExtra: azure-identity is not installed.
+        ConfigurationError: The tenant cannot be one, or the certificate's file cannot be read.
+    """
+    if not _is_installed():
+        raise MissingExtra("an AuthType in the connection string", "entra")
+    if description.tenant_id is not None and not _TENANT.fullmatch(description.tenant_id):
+        raise ConfigurationError(f"{_named(description)}: TenantId has to be the id of a tenant, or one of its domains")
+    if description.certificate_path is not None:
+        try:
+            with Path(description.certificate_path).open("rb"):
+                pass
+        except OSError as exc:
+            raise ConfigurationError(
+                f"{_named(description)}: {exc.strerror}: check the path, and that the app may read the file"
+            ) from None
+
+
 def make_credential(description: EntraCredential) -> TokenCredential:
     """Return the azure-identity credential that a connection string describes; makes no connection.
 
     Raises:
-        MissingExtra: azure-identity is not installed.
-        ConfigurationError: It refuses the values, such as a certificate that is not there.
+        FetchFailed: It cannot be made, such as of a file that is no certificate.
     """
     try:
         import azure.identity
-    except ImportError as exc:
-        raise MissingExtra("an AuthType in the connection string", "entra") from exc
-    try:
+
         return _made(azure.identity, description)
-    except (ValueError, OSError) as exc:  # no text of azure-identity quotes a secret here
-        reason = exc.strerror if isinstance(exc, OSError) and exc.strerror else str(exc)
-        place = description.certificate_path or description.kind
-        raise ConfigurationError(f"the credential of the connection string's AuthType ({place}): {reason}") from None
+    except Exception as exc:  # whatever the environment, a file and cryptography come to
+        cause = f"{type(exc).__name__}: {' '.join(str(exc).split())}"  # no text quotes a secret here
+        remedy = "check the environment variables that it reads, AZURE_… among them, and the extra entra"
+        if description.certificate_path is not None:
+            remedy = "give a PEM file with the certificate and its RSA key, without a password"
+        raise FetchFailed(f"{_named(description)} cannot be made: {cause}: {remedy}") from exc
+
+
+def _is_installed() -> bool:
+    try:
+        return find_spec("azure.identity") is not None  # imports no more than the namespace around it
+    except ModuleNotFoundError:  # not even that is there
+        return False
+
+
+def _named(description: EntraCredential) -> str:
+    place = description.certificate_path or description.kind
+    return f"the credential of the connection string's AuthType ({place})"
 
 
 def _made(identity: Any, description: EntraCredential) -> TokenCredential:

@@ -1,6 +1,7 @@
 """What one app needs of Microsoft Entra ID, put together."""
 
 from collections.abc import Iterable
+from pathlib import Path
 
 from flask_signalr.endpoints import ServiceEndpoint
 from flask_signalr.entra.entra_settings import EntraSettings
@@ -68,4 +69,14 @@ class EntraAccess:
 
 
 def _facts(endpoints: Iterable[ServiceEndpoint], *others: object) -> tuple[object, ...]:
-    return (*(each for each in endpoints if each.key is None), *others)
+    without_key = [each for each in endpoints if each.key is None]
+    return (*without_key, *(_certificate_written_at(each) for each in without_key), *others)
+
+
+def _certificate_written_at(endpoint: ServiceEndpoint) -> int | None:
+    """Return when the file of its certificate was written, in ns: a new one often takes the old one's place."""
+    path = endpoint.credential and endpoint.credential.certificate_path
+    try:
+        return Path(path).stat().st_mtime_ns if path else None
+    except OSError:  # whoever makes the credential tells
+        return None

@@ -8,7 +8,7 @@ from functools import partial
 from flask_signalr.clocks import SYSTEM_CLOCKS, Clocks
 from flask_signalr.connection_string import EntraCredential
 from flask_signalr.endpoints import ServiceEndpoint
-from flask_signalr.entra.credentials import SCOPE, TokenCredential, check_credential, make_credential
+from flask_signalr.entra.credentials import SCOPE, TokenCredential, check_credential, check_description, make_credential
 from flask_signalr.entra.entra_settings import check_encryption
 from flask_signalr.entra.renewed_value import FetchFailed, Fresh, Pace, RenewedValue
 from flask_signalr.rest.per_process import PerProcess
@@ -29,17 +29,12 @@ class EntraTokens:
     """The tokens of one credential; they open every service instance that its identity has a role for.
 
     Args:
-        make: Makes the credential; each process has its own.
+        make: Makes the credential, at the first fetch in each process; when it raises, the next fetch tries again.
         clocks: Where time and chance come from.
-
-    Raises:
-        MissingExtra: azure-identity is not installed.
-        ConfigurationError: The credential cannot be made.
     """
 
     def __init__(self, make: Callable[[], TokenCredential], clocks: Clocks = SYSTEM_CLOCKS) -> None:
         self._credential = PerProcess(make)
-        self._credential()  # what is wrong with it is told now, and not at the first use
         self._clocks = clocks
         self._token: RenewedValue[str] = RenewedValue(
             "the Microsoft Entra token", self._fetched, Pace(meanwhile=PAUSE), clocks
@@ -95,6 +90,8 @@ class EntraIdentity:
         described = {each.credential for each in endpoints if each.credential is not None}
         self._tokens: dict[EntraCredential | None, EntraTokens]
         if credential is None:
+            for each in described:
+                check_description(each)
             self._tokens = {each: EntraTokens(partial(make_credential, each), clocks) for each in described}
         else:
             own = check_credential(credential)

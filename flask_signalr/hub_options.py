@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any, TypedDict, cast
 
+from flask_signalr.auth.bearer import BearerAuth
 from flask_signalr.auth.scheme import AuthScheme
 from flask_signalr.authorization import Policy
 from flask_signalr.endpoints import DEFAULT_ROUTER, EndpointRouter
@@ -96,6 +97,7 @@ class HubOptions:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "auth", _items("auth", self.auth, AuthScheme, "auth schemes, as auth=[CookieAuth()]"))
+        _check_order(self.auth)
         object.__setattr__(self, "allowed_origins", _items("allowed_origins", self.allowed_origins, str, "origins"))
         try:
             object.__setattr__(self, "origins", parse_origins(self.allowed_origins))
@@ -149,6 +151,16 @@ def _remedy(keyword: str) -> str:
         return ": it says where the app mounts the hubs, so give it to init_app"
     meant = get_close_matches(keyword, HubKeywords.__optional_keys__, n=1)
     return f"; do you mean {meant[0]}?" if meant else ""
+
+
+def _check_order(schemes: Sequence[AuthScheme]) -> None:
+    """Refuse a scheme that would never be asked."""
+    issuers = [scheme.issuer for scheme in schemes if isinstance(scheme, BearerAuth)]
+    if None in issuers[:-1]:
+        raise ConfigurationError(
+            "auth= has a BearerAuth without issuer= before another one: it takes every bearer token for its own; give "
+            "each of them the issuer of its tokens"
+        )
 
 
 def _sdk_url(choice: object) -> ServerSdkUrl | None:

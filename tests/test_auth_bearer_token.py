@@ -120,6 +120,15 @@ def test_an_unreadable_query_is_refused(query: str) -> None:
         bearer_token(request_with(query=query))
 
 
+@pytest.mark.parametrize("query", ["", "access_token=abc"])
+def test_odd_letters_in_another_schemes_header_are_refused(query: str) -> None:
+    """Whoever asks werkzeug for such a ``Basic`` gets an error: the caller's fault would be a 500."""
+    environ = request_with(query=query).environ | {"HTTP_AUTHORIZATION": "Basic \xff"}
+
+    with pytest.raises(AuthenticationFailed, match="than ASCII"):
+        bearer_token(Request(environ))
+
+
 def test_an_unreadable_header_is_refused_beside_a_good_query() -> None:
     with pytest.raises(AuthenticationFailed):
         bearer_token(request_with({"Authorization": "Bearer a b"}, "access_token=abc"))

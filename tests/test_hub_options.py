@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from flask_signalr.auth.bearer import BearerAuth
 from flask_signalr.auth.scheme import AuthScheme
 from flask_signalr.authorization import Policy, require_authenticated, require_role
 from flask_signalr.endpoints import DEFAULT_ROUTER, EndpointRouter
@@ -13,6 +14,7 @@ from flask_signalr.hub_options import HubKeywords, HubOptions, check_keywords
 from flask_signalr.principal import Principal, by_claim, by_email, by_name, everything, nothing, only, rename
 from flask_signalr.server_sdk_url import ServerSdkUrl
 from flask_signalr.token_claims import DEFAULT_TOKEN_OPTIONS, TokenOptions
+from tests.signing import SECRET
 
 
 class Somebody(AuthScheme):
@@ -63,6 +65,13 @@ def test_origins_are_kept_in_the_form_that_browsers_send() -> None:
     assert HubOptions(allowed_origins=["HTTPS://App.example:443/"]).origins == {"https://app.example"}
 
 
+def test_bearer_tokens_of_whatever_issuer_may_be_asked_for_last() -> None:
+    """Before another one such a scheme would take the other's tokens for its own, and refuse them."""
+    schemes = (BearerAuth(SECRET, issuer="a"), BearerAuth(SECRET), Somebody())
+
+    assert HubOptions(auth=schemes).auth == schemes
+
+
 def test_options_cannot_be_changed() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         HubOptions().allow_anonymous = True  # type: ignore[misc]
@@ -83,6 +92,11 @@ ORIGINS = "allowed_origins= takes a list of origins"
         ("auth", [Somebody(), None], SCHEMES),
         ("auth", None, SCHEMES),
         ("auth", "cookie", SCHEMES),
+        (
+            "auth",
+            [BearerAuth(SECRET), Somebody(), BearerAuth(SECRET, issuer="b")],
+            "auth= has a BearerAuth without issue",
+        ),
         ("allow_anonymous", "no", "allow_anonymous= takes True or False"),
         ("allow_anonymous", 1, "allow_anonymous= takes True or False"),
         ("allow_anonymous", None, "allow_anonymous= takes True or False"),

@@ -167,6 +167,11 @@ class BearerAuth(AuthScheme):
         keys = KeySet(name, algorithms, partial(load, fetch, algorithms), fetching)
         return cls(keys, issuer=issuer, audience=audience, **options)
 
+    @property
+    def issuer(self) -> str | None:
+        """What ``iss`` must be; ``None`` if it may be anything."""
+        return self._verifier.issuer
+
     def authenticate(self, request: Request) -> Principal | None:
         """Return the principal of the bearer token; ``None`` without one, or with one of another issuer.
 

@@ -70,6 +70,34 @@ def test_what_the_app_sends_after_a_reload_still_reaches_the_connections_of_a_te
     assert somebody.received == [("news", "after the reload")]
 
 
+@pytest.mark.parametrize(
+    "connection_string",
+    [CONNECTION_STRING.replace("AccessKey=", "AccessKey=new-"), "Endpoint=https://other.example;AccessKey=" + "x" * 44],
+    ids=["another key", "another service"],
+)
+def test_the_service_of_a_test_is_the_one_that_a_reload_names(connection_string: str) -> None:
+    """So that a test shows what an app does when its keys are rotated, or it moves."""
+    app = Flask(__name__)
+    app.config["SIGNALR_CONNECTION_STRING"] = CONNECTION_STRING
+    signalr = SignalR(app, allow_anonymous=True)
+    hub = signalr.hub("chat")
+
+    @hub.method("say")
+    def say(invocation: Invocation, text: str) -> None:
+        hub.clients.all.send("said", text)
+
+    service = FakeService(app)
+    old = service.connect("chat")
+    app.config["SIGNALR_CONNECTION_STRING"] = connection_string
+    signalr.reload(app)
+    new = service.connect("chat")
+
+    old.invoke("say", "old")
+    new.invoke("say", "new")
+
+    assert old.received == new.received == [("said", "old"), ("said", "new")]
+
+
 def test_a_message_to_a_user_reaches_that_users_connections(service: FakeService) -> None:
     phone, laptop = (service.connect("chat", headers=named("ada")) for _ in range(2))
     bob = service.connect("chat", headers=named("bob"))

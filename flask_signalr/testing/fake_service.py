@@ -3,7 +3,6 @@
 import secrets
 import time
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -39,9 +38,10 @@ class FakeService:
     clients do reaches the app's upstream views in the same way, and what the app sends takes the road of the REST API,
     tokens and all. When a call of this class, or of a connection, returns, whatever it caused has happened.
 
-    An app without an access key signs in with a credential of the test and not with its own, after ``signalr.reload()``
-    too. It is told what clients do if it knows how to verify that, by ``SIGNALR_SECONDARY_KEYS`` for example; without,
-    it would refuse every client.
+    It is the service that the app's configuration names, after ``signalr.reload()`` too, with the same connections.
+
+    An app without an access key signs in with a credential of the test and not with its own. It is told what clients
+    do if it knows how to verify that, by ``SIGNALR_SECONDARY_KEYS`` for example; without, it would refuse every client.
 
     What the app sends arrives at the service that was made last for it: one test has one.
 
@@ -61,15 +61,16 @@ class FakeService:
         self._app = app
         self._clock = clock
         self._routes = AppRoutes(app, url_values or {})
-        keys = [endpoint.access_key for endpoint in self._settings.endpoints if endpoint.access_key is not None]
-        settings = EmulatorSettings(access_keys=tuple(dict.fromkeys(keys)) or (secrets.token_urlsafe(32),))
+        self._key = secrets.token_urlsafe(32)
+        settings = EmulatorSettings(access_keys=(self._key,))
         self._service = Service(settings)
         if self._settings.upstream.keys or self._settings.upstream.token is not None:
             self._service.upstream.rules = UpstreamRules((UpstreamRule(self._routes.upstream_template),))
         self._exchange = Exchange(app, self._service, clock)
         self._places: dict[str, ServiceEndpoint] = {}
-        self._state.adapt(partial(identified, upstream_key=settings.access_keys[0]))
-        self._state.use_transport(RestRoad(self._exchange, self._settings.endpoints, settings, clock, self._places))
+        self._endpoints: dict[str, ServiceEndpoint] = {}
+        self._state.adapt(self._joined)
+        self._state.use_transport(RestRoad(self._exchange, self._endpoints, settings, clock, self._places))
 
     def connect(
         self,
@@ -162,6 +163,13 @@ class FakeService:
         """
         if not self._exchange.step(lambda *_: self._members(hub).add_to_group(connection.connection_id, group)):
             raise ValueError(f"connection {connection.connection_id} is not in hub {hub!r}")
+
+    def _joined(self, settings: Settings) -> Settings:
+        """Be the service that an app's settings name, those of a reload too, and return them as a test needs them."""
+        self._endpoints |= {urlsplit(each.server_base_url).netloc: each for each in settings.endpoints}
+        keys = [endpoint.access_key for endpoint in settings.endpoints if endpoint.access_key is not None]
+        self._service.access_keys.replace(list(dict.fromkeys([*keys, *self._service.access_keys])))
+        return identified(settings, self._key)
 
     def _negotiate(
         self, hub: str, query: Mapping[str, str] | None, headers: Mapping[str, str] | None, client: FlaskClient

@@ -1,6 +1,6 @@
 """The road from an app under test to the service: the REST API without sockets."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from urllib.parse import urlsplit
 
@@ -25,7 +25,7 @@ class RestRoad:
 
     Args:
         exchange: The service.
-        endpoints: The service endpoints of the app; all of them are this one service.
+        endpoints: The service endpoints of the app, by host and port; all of them are this one service.
         settings: The service's settings.
         clock: Returns the time in Unix seconds, for tokens.
         places: At which endpoint a connection is, by its connection token.
@@ -34,7 +34,7 @@ class RestRoad:
     def __init__(
         self,
         exchange: Exchange,
-        endpoints: Sequence[ServiceEndpoint],
+        endpoints: Mapping[str, ServiceEndpoint],
         settings: EmulatorSettings,
         clock: Callable[[], float],
         places: Mapping[str, ServiceEndpoint],
@@ -48,7 +48,7 @@ class RestRoad:
     def __call__(self, request: ServiceRequest) -> ServiceResponse:
         """Return the service's answer; what it sends to clients has arrived."""
         call = RestRequest.to_url(request.method, request.url, request.headers, request.body or b"")
-        endpoint = self._endpoint(request.url)
+        endpoint = self._endpoints[urlsplit(request.url).netloc]
         host, port = _place(endpoint)
         settings = replace(self._settings, host=host, port=port)
         verdict = EntraVerdict(EntraCaller(_APP)) if endpoint.key is None and call.access_token else NO_ENTRA_TOKEN
@@ -75,10 +75,6 @@ class RestRoad:
         self._exchange.settle()
         self._exchange.wait_for(lambda: pending.response is not None, pending.within)
         return pending.response or self._exchange.step(lambda *_: pending.give_up())
-
-    def _endpoint(self, url: str) -> ServiceEndpoint:
-        host = urlsplit(url).netloc
-        return next(each for each in self._endpoints if urlsplit(each.server_base_url).netloc == host)
 
 
 def token_check(endpoint: ServiceEndpoint, service: Service) -> TokenCheck:

@@ -306,7 +306,7 @@ def test_a_call_that_no_rule_fits_is_answered_in_its_turn(app: App) -> None:
     first, second = messages(connection)
     assert first == {"type": 3, "invocationId": "1"}
     assert second["invocationId"] == "2"
-    assert "No upstream rule fits" in second["error"]
+    assert "No upstream rule fits, where case counts and hubs are in lower case" in second["error"]
 
 
 def test_new_rules_hold_for_what_waits(app: App) -> None:

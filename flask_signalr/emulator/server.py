@@ -40,7 +40,7 @@ class RunningEmulator:
         """End connections, as a failing network or a service that restarts would.
 
         Args:
-            hub: The hub whose connections end; all hubs if ``None``.
+            hub: The hub whose connections end, ``application_hub`` where the app has a name; all hubs if ``None``.
             user_id: The user whose connections end; all users if ``None``.
             abruptly: Break them off without a word. Else they are closed, and asked to reconnect.
 
@@ -51,7 +51,7 @@ class RunningEmulator:
         chosen = [
             connection
             for connection in self.service.connections
-            if hub in {None, connection.hub} and user_id in {None, connection.client.user_id}
+            if (hub is None or hub.lower() == connection.hub) and user_id in {None, connection.client.user_id}
         ]
         if abruptly:
             for connection in chosen:

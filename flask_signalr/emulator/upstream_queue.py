@@ -30,7 +30,9 @@ _OVERHEAD = 512
 """Bytes that an event counts for besides its body, so that many empty ones have a bound too."""
 
 _NO_UPSTREAM = "No upstream is configured: the service has nowhere to send what clients call."
-_NO_RULE = "No upstream rule fits, where case counts and hubs are in lower case: the service has nowhere to send this call."
+_NO_RULE = (
+    "No upstream rule fits, where case counts and hubs are in lower case: the service has nowhere to send this call."
+)
 _NO_UPLOADS = "A service in Serverless mode does not carry streams that clients send."
 _REFUSED = "The app refused the connection."
 

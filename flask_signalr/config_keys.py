@@ -1,6 +1,7 @@
 """The ``SIGNALR_*`` keys of an app's configuration: their types, ranges and defaults, and what each one takes."""
 
 import logging
+import re
 from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal, get_args
@@ -23,6 +24,7 @@ from flask_signalr.upstream_settings import SecondaryKeys, UpstreamSettings
 logger = logging.getLogger("flask_signalr.config")
 
 _PREFIX = "SIGNALR_"
+_NO_CHOICE = re.compile(r"(?<=^Invalid enum value ').*(?='$)", re.DOTALL)
 _LARGEST_BODY = 16 * 1024 * 1024  # bytes; the service takes no larger answers either
 _LONGEST_WINDOW = 86_400
 
@@ -119,11 +121,14 @@ def read_keys(config: Mapping[str, Any]) -> ConfigurationKeys:
     given = {key: config[key] for key in known if config.get(key) is not None}
     try:
         return msgspec.convert(given, ConfigurationKeys, strict=False)
+    except UnicodeEncodeError:
+        fault, path = "this is not UTF-8", next(key for key, value in given.items() if not _is_unicode(key, value))
     except msgspec.ValidationError as exc:
         fault, _, place = str(exc).rpartition(" - at ")
+        fault = _NO_CHOICE.sub(lambda value: shown_name(value[0]), fault)
         path = _with_name(place.rpartition("$.")[2].rstrip("`"), given)
-        form = _FORMS.get(path.partition("[")[0])
-        raise ConfigurationError(f"{path}: {fault}; {form}" if form else f"{path}: {fault}") from None
+    form = _FORMS.get(path.partition("[")[0])
+    raise ConfigurationError(f"{path}: {fault}; {form}" if form else f"{path}: {fault}") from None
 
 
 def _with_name(path: str, given: Mapping[str, Any]) -> str:
@@ -135,3 +140,14 @@ def _with_name(path: str, given: Mapping[str, Any]) -> str:
         except msgspec.ValidationError:
             return f"{key}[{shown_name(str(name))!r}]{rest}"
     return path
+
+
+def _is_unicode(key: str, value: Any) -> bool:
+    """Tell whether a value can be read: the environment brings bytes that are no UTF-8 as halves of characters."""
+    try:
+        msgspec.convert({key: value}, ConfigurationKeys, strict=False)
+    except UnicodeEncodeError:
+        return False
+    except msgspec.ValidationError:
+        pass
+    return True

@@ -15,7 +15,8 @@ logger = logging.getLogger("flask_signalr.endpoints")
 endpoint_changed = Namespace().signal(
     "endpoint-changed",
     "Sent when a service endpoint went up or down, in each process that found it so: sender is the app, status an "
-    "EndpointStatus. Receivers run in a thread of their own, one after the other, without request and app context.",
+    "EndpointStatus. Receivers, sync or async, run in a thread of their own, one after the other, without request and "
+    "app context.",
 )
 
 _MOST_WAITING = 1000
@@ -65,6 +66,6 @@ def _send(sender: weakref.ref[Flask], status: EndpointStatus) -> None:
         return
     for receiver in endpoint_changed.receivers_for(app):
         try:
-            receiver(app, status=status)
+            app.ensure_sync(receiver)(app, status=status)
         except BaseException:  # `sys.exit` too: this thread has others to tell, now and later
             logger.exception("a receiver of endpoint_changed failed at endpoint %r", status.name or status.url)

@@ -50,7 +50,7 @@ class EmulatorProcess:
             return
         command = ["-m", "flask_signalr.emulator", "--host", "127.0.0.1", "--port", self._port]
         self._process = subprocess.Popen(
-            [sys.executable, *command, "--access-key", self._key],
+            [sys.executable, *command, f"--access-key={self._key}"],  # one word: a key may begin with a hyphen
             stdout=subprocess.PIPE,
             text=True,
             cwd=ROOT,

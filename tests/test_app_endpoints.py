@@ -23,7 +23,10 @@ from flask_signalr import (
     SignalRError,
     endpoint_changed,
 )
+from flask_signalr.app_endpoints import AppEndpoints
 from flask_signalr.config import Settings
+from flask_signalr.endpoint_health import HealthSettings
+from flask_signalr.endpoint_monitor import Announce
 from flask_signalr.endpoints import DEFAULT_ROUTER
 from flask_signalr.testing import FakeService
 from tests.apps import ACCESS_KEY, CONNECTION_STRING, OTHER_CONNECTION_STRING, body, negotiate
@@ -306,6 +309,20 @@ def test_probing_can_be_switched_off(site: Regions) -> None:
     assert not threads()
 
 
+def test_probing_that_is_ended_while_it_begins_does_not_go_on() -> None:
+    """A reload may come between a request's look at the former endpoints and their thread."""
+    endpoints = AppEndpoints(settings().endpoints)
+
+    def announcer() -> Announce:
+        endpoints.stop()
+        return lambda status: None
+
+    endpoints.watch([lambda timeout: None] * 2, HealthSettings(), announcer)
+    endpoints.reachable()
+
+    until_no_thread()
+
+
 def test_nothing_is_probed_before_the_first_negotiation(site: Regions) -> None:
     """A server that loads the app before it forks has no thread to lose."""
     before = threads()
@@ -380,6 +397,14 @@ def test_several_endpoints_need_the_extra_unless_nothing_is_probed() -> None:
         "pip install 'flask-signalr[serverless]'\n"
     )
     assert run.stderr == ""
+
+
+def test_the_configuration_says_how_endpoints_are_probed() -> None:
+    found = settings(
+        SIGNALR_HEALTH_INTERVAL=60, SIGNALR_HEALTH_TIMEOUT=3, SIGNALR_HEALTH_FAILURES=4, SIGNALR_HEALTH_SUCCESSES=5
+    )
+
+    assert found.health == HealthSettings(interval=60, timeout=3, failures=4, successes=5)
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,16 @@
 """The thread that probes: what it does with outcomes, with silence and with faults, and when it ends."""
 
 import queue
+import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
 
+from flask_signalr.clocks import SYSTEM_CLOCKS, Clocks
 from flask_signalr.endpoint_health import EndpointHealth, EndpointStatus, HealthSettings, NoVerdict
 from flask_signalr.endpoint_monitor import EndpointMonitor, KnownHealth, Probe, address_of
 from tests.live import LONGEST_WAIT
@@ -44,14 +47,15 @@ class Watched:
         return status.name, status.is_up, status.reason
 
     @contextmanager
-    def monitored(self, east: Probe | None = None) -> Iterator[EndpointMonitor]:
+    def monitored(self, east: Probe | None = None, clocks: Clocks = SYSTEM_CLOCKS) -> Iterator[EndpointMonitor]:
         probes = [(EAST, east or self.probe("east")), (WEST, self.probe("west"))]
-        monitor = EndpointMonitor(probes, QUICK, self.known, self.told.put)
+        monitor = EndpointMonitor(probes, QUICK, self.known, self.told.put, clocks)
         try:
             yield monitor
         finally:
             monitor.stop()
             until_no_thread("flask-signalr-endpoints")
+            until_no_thread("flask-signalr-probe")  # what it logs is of this test
 
 
 def threads(name: str) -> list[threading.Thread]:
@@ -208,6 +212,84 @@ def test_many_first_requests_at_once_start_one_thread() -> None:
         assert len(threads("flask-signalr-endpoints")) == 1
 
 
+def test_chance_spreads_the_probes_of_workers_that_began_together() -> None:
+    watched, readings = Watched(), []
+
+    def steady() -> float:
+        readings.append(time.monotonic())
+        return readings[-1]
+
+    with watched.monitored(clocks=Clocks(steady, luck=lambda: 1.0)) as monitor:
+        first = watched.known[address_of(EAST)].next_probe_at
+        monitor.reachable()
+        watched.wait_for_probes("east", 2)
+    later = watched.known[address_of(EAST)].next_probe_at
+
+    assert any(first == reading + QUICK.pause for reading in readings)
+    assert any(later == reading + QUICK.interval * 0.9 for reading in readings)
+
+
+NO_STACK = 1 << 40
+"""Bytes: more than any system gives a thread."""
+
+
+@pytest.fixture
+def stack() -> Iterator[Callable[[int], int]]:
+    """Return what sets the stack of new threads, for as long as the test takes."""
+    if sys.platform == "win32":
+        pytest.skip("a process that gets no threads: Windows gives a thread any address space")
+    yield threading.stack_size
+    threading.stack_size(0)
+
+
+def test_without_a_thread_all_count_as_up_until_there_can_be_one(
+    stack: Callable[[int], int], caplog: pytest.LogCaptureFixture
+) -> None:
+    """The system's limit fails no negotiation; and a thread holds up no end of the process."""
+    watched = Watched()
+    watched.faults["east"] = "gone"
+    with watched.monitored() as monitor:
+        stack(NO_STACK)
+        without = monitor.reachable()
+        stack(0)
+        monitor.reachable()
+        (thread,) = threads("flask-signalr-endpoints")
+        change = watched.next_change()
+
+    assert without == (EAST, WEST)
+    assert change == ("east", False, "gone")
+    assert thread.daemon
+    assert "service endpoints cannot be probed: can't" in caplog.text
+
+
+def test_a_probe_that_gets_no_thread_says_nothing_of_its_endpoint(
+    stack: Callable[[int], int], caplog: pytest.LogCaptureFixture
+) -> None:
+    watched, recorded = Watched(), threading.Event()
+    watched.faults["east"] = "gone"
+
+    def is_deciding() -> bool:
+        return threading.current_thread().name == "flask-signalr-endpoints"
+
+    def steady() -> float:
+        if is_deciding() and not recorded.is_set():  # before the first probes
+            stack(NO_STACK)
+        return time.monotonic()
+
+    def luck() -> float:
+        if is_deciding():  # after them
+            recorded.set()
+            stack(0)
+        return 0
+
+    with watched.monitored(clocks=Clocks(steady, luck=luck)) as monitor:
+        monitor.reachable()
+        change = watched.next_change()
+
+    assert change == ("east", False, "gone")
+    assert caplog.text.count("service endpoints cannot be probed: can't") == 2
+
+
 def test_what_is_known_already_holds_from_the_beginning() -> None:
     watched = Watched()
     watched.known[address_of(EAST)] = EndpointHealth(since=1, next_probe_at=1e12, is_up=False, failures=9)
@@ -234,5 +316,7 @@ def test_the_thread_ends_when_it_is_told_to() -> None:
 def test_health_is_of_a_place_and_not_of_a_key() -> None:
     """A key that was rotated makes no other endpoint."""
     rotated = replace(EAST, access_key="another" * 6, name="renamed")
+    moved = replace(EAST, server_base_url="https://gateway.example/")
 
     assert address_of(rotated) == address_of(EAST) != address_of(WEST)
+    assert address_of(moved) != address_of(EAST), "what could be reached there says nothing of here"

@@ -88,6 +88,25 @@ def test_a_receiver_that_raises_is_logged_and_keeps_nobody_from_hearing(caplog: 
     assert "a receiver of endpoint_changed failed at endpoint 'east'" in caplog.text
 
 
+def test_an_async_receiver_hears_too() -> None:
+    """As the app's async views are run; called and not awaited, it would hear nothing and nobody would know."""
+    app = Flask(__name__)
+    got: queue.Queue[EndpointStatus] = queue.Queue()
+
+    async def receive(sender: Flask, status: EndpointStatus) -> None:
+        got.put(status)
+
+    with receiving(receive, app):
+        EndpointAnnouncer(app)(DOWN)
+
+        assert got.get(timeout=LONGEST_WAIT) is DOWN
+
+
+def sending() -> int:
+    """Return how many threads send."""
+    return [thread.name for thread in threading.enumerate()].count("flask-signalr-endpoint-changed")
+
+
 def test_a_receiver_that_takes_its_time_holds_up_nobody_else() -> None:
     """The caller is the thread that probes."""
     app, let_go = Flask(__name__), threading.Event()
@@ -101,11 +120,36 @@ def test_a_receiver_that_takes_its_time_holds_up_nobody_else() -> None:
         announce = EndpointAnnouncer(app)
         announce(DOWN)
         announce(UP)
+        threads = sending()
         let_go.set()
 
         received = [got.get(timeout=LONGEST_WAIT) for _ in range(2)]
 
     assert received == [(DOWN, False), (UP, False)]
+    assert threads == 1, "two could tell of the changes in another order"
+
+
+def test_a_receiver_that_hangs_fills_no_memory() -> None:
+    """What it never hears of is forgotten, the oldest first."""
+    app, begun, let_go = Flask(__name__), threading.Event(), threading.Event()
+    got: queue.Queue[EndpointStatus] = queue.Queue()
+
+    def hang(sender: Flask, status: EndpointStatus) -> None:
+        begun.set()
+        assert let_go.wait(LONGEST_WAIT)
+        got.put(status)
+
+    with receiving(hang, app):
+        announce = EndpointAnnouncer(app)
+        announce(DOWN)
+        assert begun.wait(LONGEST_WAIT)
+        for status in [DOWN] + [UP] * 1000:
+            announce(status)
+        let_go.set()
+
+        received = [got.get(timeout=LONGEST_WAIT) for _ in range(1001)]
+
+    assert received == [DOWN] + [UP] * 1000
 
 
 def test_an_announcer_keeps_no_app_alive() -> None:

@@ -148,7 +148,7 @@ class FrontEndAuth(AuthScheme):
         if len(value) > MAX_LENGTH:
             raise ValueError(f"it is longer than {MAX_LENGTH} bytes")
         name = value.encode("latin-1").decode().strip(" \t")  # PEP 3333 hands bytes over as Latin-1
-        if not name or not name.isprintable() or name != name.strip():
+        if not name or not name.isprintable():
             raise ValueError("it is blank or has characters that nobody sees")
         if self._source.peers is not None and "," in name:
             raise ValueError("it has a comma, as when the header was sent twice")

@@ -60,11 +60,12 @@ def _described(hub: MountedHub) -> Iterator[str]:
 
 
 def _settings(app: Flask, state: AppState, hubs: list[MountedHub]) -> Iterator[str]:
-    names = ",".join(prefixed_hub(hub.name, state.settings.application_name) for hub in hubs)
+    names = [prefixed_hub(hub.name, state.settings.application_name) for hub in hubs]
+    pattern = "*" if any("," in name for name in names) else ",".join(names)  # a comma parts names, whatever they have
     yield "Upstream settings of the service, one item for all hubs:"
     for template in _url_templates(app):
         yield f"  URL template      {template}"
-    yield f"  Hub pattern       {names}"
+    yield f"  Hub pattern       {pattern}"
     yield "  Category pattern  *"
     yield "  Event pattern     *"
     yield "Put your public https address in the place of <your app>; enter the new pattern whenever you declare a hub."

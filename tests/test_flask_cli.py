@@ -97,6 +97,14 @@ def test_the_applications_name_stands_in_the_pattern() -> None:
     assert "Hub pattern       app_chat,app_news\n" in shown(create_app(declared(), SIGNALR_APPLICATION_NAME="App"))
 
 
+def test_a_hub_whose_name_has_a_comma_is_in_the_pattern_of_all() -> None:
+    """The service would take its name for the names of two."""
+    signalr = declared()
+    signalr.hub("Seats`2[Room,Row]")
+
+    assert "Hub pattern       *\n" in shown(create_app(signalr))
+
+
 def test_the_token_that_is_demanded_is_shown() -> None:
     token = {"ISSUER": "https://login.example/", "AUDIENCE": "api://chat", "APP_ID": "an-app"}
 

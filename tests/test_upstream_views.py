@@ -209,6 +209,18 @@ def test_presence_knows_who_came_and_went() -> None:
         assert [there, site.chat.presence.users()] == [frozenset({"ada"}), frozenset()]
 
 
+def test_handlers_find_in_presence_whom_they_are_told_of() -> None:
+    """One may ask who is there, itself with them: whoever came first, or whose last connection it was."""
+    site, there = Site(), list[frozenset[str]]()
+    site.chat.on_connected(lambda invocation: there.append(site.chat.presence.users()))
+    site.chat.on_disconnected(lambda invocation, error: there.append(site.chat.presence.users()))
+
+    connect(site.app)
+    disconnect(site.app)
+
+    assert there == [frozenset({"ada"}), frozenset()]
+
+
 @pytest.mark.parametrize(
     ("error", "text"),
     [

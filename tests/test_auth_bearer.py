@@ -139,6 +139,19 @@ def test_an_app_may_refuse_a_verified_token() -> None:
     assert refusal(BearerAuth(SECRET, to_principal=refuse), token()) == "not on the list"
 
 
+def test_an_app_that_makes_no_principal_is_told_so() -> None:
+    """Nobody is let in, and nobody is asked next: the token was verified, so it is no stranger's."""
+    auth = BearerAuth(SECRET, to_principal=lambda claims: claims.get("nobody"))  # type: ignore[arg-type, return-value]
+
+    with pytest.raises(TypeError, match="returned None, not a Principal"):
+        accepted(auth, token())
+
+
+def test_what_makes_the_principal_is_a_function() -> None:
+    with pytest.raises(ConfigurationError, match="to_principal"):
+        BearerAuth(SECRET, to_principal="oid")  # type: ignore[arg-type]
+
+
 def test_leeway_covers_a_clock_that_is_a_little_off() -> None:
     """The sign-in then ends with the leeway, or it would be over before it began."""
     auth = BearerAuth(SECRET, leeway=60)

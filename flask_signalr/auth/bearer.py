@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, Self, TypedDict, Unpack
+from typing import Any, Self, TypedDict, Unpack, cast
 
 from flask import Request
 
@@ -18,6 +18,7 @@ from flask_signalr.auth.verification_key import (
     demand_cryptography,
     key_set_algorithms,
 )
+from flask_signalr.error_text import kind_of
 from flask_signalr.errors import AuthenticationFailed, ConfigurationError, InvalidClaim
 from flask_signalr.principal import Principal
 
@@ -85,6 +86,8 @@ class BearerAuth(AuthScheme):
             _checked_leeway(leeway),
         )
         self._name_claim = _checked_text("name_claim", name_claim)
+        if not (to_principal is None or callable(cast("object", to_principal))):
+            raise ConfigurationError("BearerAuth(to_principal=…): give a function of the token's claims")
         self._to_principal = to_principal
 
     @classmethod
@@ -201,7 +204,9 @@ class BearerAuth(AuthScheme):
         # Accepted until its expiry and the leeway are over, by this clock: that is when the sign-in ends.
         expires_at = claims["exp"] + int(self._verifier.leeway)
         if self._to_principal is not None:
-            principal = self._to_principal(claims)
+            principal: object = self._to_principal(claims)
+            if not isinstance(principal, Principal):  # None as well: whoever refuses a verified token says so
+                raise TypeError(f"BearerAuth(to_principal=…) returned {kind_of(principal)}, not a Principal")
             if principal.expires_at is None or principal.expires_at > expires_at:
                 principal = replace(principal, expires_at=expires_at)
             return principal

@@ -11,7 +11,7 @@ from uuid import uuid4
 import pytest
 
 from flask_signalr.errors import StoreUnavailable
-from flask_signalr.stores.redis import PAUSE, RedisStore
+from flask_signalr.stores.redis import MAX_POOLED, PAUSE, RedisStore
 from flask_signalr.stores.store import Connection
 from flask_signalr.stores.store_url import store_from_url
 from tests.emulated import Clock
@@ -109,6 +109,22 @@ def test_a_claim_whose_answer_got_lost_is_the_same_claim_when_it_is_repeated(run
         outcomes = [client.eval(CLAIM, 1, key, token, "60") for token in ("mine", "mine", "other")]
 
     assert outcomes == [1, 1, 0]
+
+
+def test_a_redis_that_is_there_and_busy_is_not_said_to_be_gone(running_redis: RedisServer) -> None:
+    """Whoever is on call would look for a server that is down, or for a fault in the URL."""
+    store = RedisStore(running_redis.url, timeout=0.5)
+    pool = store._redis.connection_pool
+    taken = [pool.get_connection() for _ in range(MAX_POOLED)]
+
+    with pytest.raises(StoreUnavailable, match="50 calls of this process wait for it already"):
+        store.count("chat")
+    pool.release(taken.pop())
+
+    assert store.count("chat") == 0
+    for connection in taken:
+        pool.release(connection)
+    store.close()
 
 
 def test_a_redis_that_died_is_named_and_used_again_when_it_is_back(own_redis: RedisServer) -> None:

@@ -6,6 +6,7 @@ import ssl
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from queue import Empty
 from typing import Any, cast
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
@@ -26,6 +27,7 @@ PAUSE = 2.0
 """Seconds without a try after Redis said nothing: else each request in turn would wait for it."""
 
 MAX_POOLED = 50
+"""Connections of one process: so many calls go on at the same time."""
 
 
 class RedisStore:
@@ -163,15 +165,19 @@ class RedisStore:
             code = str(exc).partition(" ")[0]  # the rest may tell the arguments
             raise StoreUnavailable(f"{self._place} refuses a command: {code}") from exc
         except RedisError as exc:
-            if isinstance(exc.__context__, ssl.SSLCertVerificationError):
-                fault = exc.__context__.verify_message
-                raise StoreUnavailable(f"{self._place} has a certificate that is not accepted: {fault}") from exc
-            raise StoreUnavailable(
-                f"{self._place} cannot be reached: is it running, and is the store's URL right?"
-            ) from exc
+            raise StoreUnavailable(f"{self._place} {_fault(exc.__context__)}") from exc
 
     def __repr__(self) -> str:
         return f"RedisStore({self._place!r})"
+
+
+def _fault(cause: BaseException | None) -> str:
+    """Return why Redis cannot be used, by what made redis-py say so."""
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return f"has a certificate that is not accepted: {cause.verify_message}"
+    if isinstance(cause, Empty):
+        return f"is slow, or much is asked of it: {MAX_POOLED} calls of this process wait for it already"
+    return "cannot be reached: is it running, and is the store's URL right?"
 
 
 def _place(url: str) -> str:

@@ -69,14 +69,15 @@ def test_what_is_lost_with_a_repetition_is_warned_about(
 # Keys.
 
 
-@pytest.mark.parametrize("letter", [" ", "\t", "\x01", "\udcff"], ids=ascii)
-def test_a_key_that_was_pasted_badly_is_refused_and_not_shown(letter: str) -> None:
+@pytest.mark.parametrize(
+    ("letter", "told"), [(" ", "a key has blanks, "), ("\x01", "control char"), ("\udcff", "not UTF-8")], ids=ascii
+)
+def test_a_key_that_was_pasted_badly_is_refused_and_not_shown(letter: str, told: str) -> None:
     """No service knows it, and what is told of it may be a log for many eyes."""
     text = refusal(EAST.replace(KEY, KEY[:9] + letter + KEY[9:]), {}, {})
 
-    assert text.startswith(
-        "SIGNALR_CONNECTION_STRING: a key has blanks, control characters or bytes that are not UTF-8"
-    )
+    assert text.startswith("SIGNALR_CONNECTION_STRING: ")
+    assert told in text
     assert KEY[9:] not in text
 
 

@@ -433,6 +433,19 @@ def test_the_workers_of_an_app_do_not_all_ask_at_once(source: Source, clock: Clo
     assert len(source.seen) == 2
 
 
+def test_a_value_that_ends_before_its_first_use_is_none(clock: Clock) -> None:
+    """The clock was set forward while the fetch was under way, or the machine slept."""
+
+    def fetch(known: str | None) -> Fresh[str]:
+        clock.now += 3600
+        return Fresh("value", clock.now - 3000, clock.now - 1800)
+
+    with pytest.raises(NotFetched, match="the value had ended before it could be used") as raised:
+        RenewedValue("the value", fetch, Pace(), clock.clocks).get()
+
+    assert raised.value.retry_after == 1
+
+
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_a_forked_process_fetches_for_itself(source: Source) -> None:
     """A lock that another thread held in the moment of the fork stays locked in the child for ever."""

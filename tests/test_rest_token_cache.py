@@ -48,6 +48,17 @@ def test_a_token_is_signed_once_until_it_is_about_to_expire() -> None:
     assert claims(third)["exp"] == NOW + LIFETIME - RENEWAL + LIFETIME
 
 
+def test_a_token_of_a_clock_that_was_ahead_is_signed_anew() -> None:
+    """Its ``nbf`` lies in the future, and the service would refuse it for as long."""
+    clock = Clock()
+    cache = TokenCache(ENDPOINT, clock=clock)
+    cache.token(AUDIENCE)
+
+    clock.now = NOW - 60
+
+    assert claims(cache.token(AUDIENCE))["nbf"] == NOW - 60
+
+
 def test_a_million_users_do_not_fill_the_memory() -> None:
     """What was used last is kept."""
     cache = TokenCache(ENDPOINT, clock=Clock())

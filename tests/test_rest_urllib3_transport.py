@@ -3,6 +3,7 @@
 import logging
 import os
 import threading
+import traceback
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -134,6 +135,15 @@ def test_a_service_that_never_answers_costs_no_more_than_the_timeout(method: str
         Urllib3Transport()(request_to(server, method, SHORT))
 
     assert failure.value.may_have_arrived
+
+
+def test_a_certificate_that_nobody_vouches_for_is_told(tmp_path: Path) -> None:
+    """Logs have the text alone, and not its cause; trying again would not help."""
+    with (
+        ScriptedServer([OK], tls_server(write_certificate(tmp_path))) as server,
+        pytest.raises(ServiceUnreachable, match=r"over TLS .*check .*SSL_CERT_FILE.*certificate verify failed"),
+    ):
+        Urllib3Transport()(request_to(server))
 
 
 def test_a_body_that_never_ends_is_not_read_to_its_end() -> None:
@@ -315,6 +325,28 @@ def test_a_proxy_without_a_scheme_is_one_of_plain_http(proxied: Callable[[str, s
         proxied("http_proxy", proxy.origin.removeprefix("http://"))
 
         assert Urllib3Transport()(to_service()).status == 200
+
+
+@pytest.mark.parametrize(
+    "proxy",
+    [
+        "socks5://ada:p4ssw0rd@proxy.example:1080",
+        "http://ada:p4ssw0rd@[::1",
+        "http://ada:p4ssw0rd@proxy.example:99999",
+        "http://ada:p4ssw0rd#1@proxy.example:80",
+        "http://ada:p4ssw0rd/1@proxy.example:80",
+    ],
+)
+def test_a_proxy_that_is_none_is_told_without_its_password(proxy: str, proxied: Callable[[str, str], None]) -> None:
+    """An app logs the whole chain of errors."""
+    proxied("https_proxy", proxy)
+
+    with pytest.raises(ServiceUnreachable, match=r"through the proxy .*: check HTTPS_PROXY") as raised:
+        Urllib3Transport()(to_service("https"))
+
+    told = "".join(traceback.format_exception(raised.value))
+    assert "a proxy is http://host:port" in told
+    assert "p4ss" not in told
 
 
 @pytest.mark.parametrize("exception", ["service.invalid", ".invalid", "*"])

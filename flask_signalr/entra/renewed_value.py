@@ -214,8 +214,9 @@ class RenewedValue(Generic[T]):
 
     def _not_fetched(self, state: _State[T], *, is_late: bool) -> NotFetched:
         if state.fetching_since is None:
-            left = math.ceil(state.next_fetch - self._clocks.steady())
-            return NotFetched(state.failure, max(1, left), is_refused=state.is_refused)
+            left = math.ceil(max(1, state.next_fetch - self._clocks.steady()))
+            cause = state.failure or f"{self._name} had ended before it could be used: check this machine's clock"
+            return NotFetched(cause, left, is_refused=state.is_refused)
         cause = state.failure or f"{self._name} is being fetched"
         if is_late:
             cause = f"it takes longer than {self._pace.first_wait:g} s to fetch {self._name}"

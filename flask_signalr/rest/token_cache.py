@@ -74,7 +74,7 @@ class TokenCache:
         now = self._clock()
         with lock:
             found = kept.get(audience)
-            if found is not None and found[0] > now:
+            if found is not None and 0 < found[0] - now <= LIFETIME - RENEWAL:  # or the clock was set back since
                 kept.move_to_end(audience)
                 return found[1]
         token = self._sign(audience, int(now))

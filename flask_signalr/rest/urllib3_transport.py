@@ -20,6 +20,7 @@ from urllib3.exceptions import (
     NewConnectionError,
     ProxyError,
     ResponseError,
+    SSLError,
 )
 from urllib3.exceptions import TimeoutError as Urllib3TimeoutError
 from urllib3.util import make_headers
@@ -111,9 +112,13 @@ class _Road(NamedTuple):
         if not proxy or proxy_bypass(url.netloc):
             return cls(_timed(urllib3.connection_from_url(origin, maxsize=_KEPT_CONNECTIONS, retries=False)), False)
         proxy = proxy if "://" in proxy else f"http://{proxy}"
-        headers = _proxy_headers(proxy)
-        manager = urllib3.ProxyManager(proxy, maxsize=_KEPT_CONNECTIONS, retries=False, proxy_headers=headers)
-        return cls(_timed(manager.connection_from_url(origin)), url.scheme == "http")
+        try:
+            headers = _proxy_headers(proxy)
+            manager = urllib3.ProxyManager(proxy, maxsize=_KEPT_CONNECTIONS, retries=False, proxy_headers=headers)
+            return cls(_timed(manager.connection_from_url(origin)), url.scheme == "http")
+        except ValueError:  # of urllib3, too; their texts may have the proxy's password in them
+            form = "a proxy is http://host:port or https://host:port, and in its password all but letters is escaped"
+            raise ProxyError(form, ValueError()) from None
 
 
 def _proxy_headers(proxy: str) -> dict[str, str]:
@@ -211,6 +216,9 @@ def _unreachable(request: ServiceRequest, error: HTTPError) -> ServiceUnreachabl
     if isinstance(reason, ProxyError):
         fault = "cannot be reached through the proxy that the environment names for it"
         remedy = "check HTTPS_PROXY and NO_PROXY, and whether the proxy lets this machine through"
+    elif isinstance(reason, SSLError):
+        fault = "cannot be spoken to over TLS"
+        remedy = f"check this machine's clock and SSL_CERT_FILE, and whether a proxy reads along; it is said: {reason}"
     elif isinstance(reason, NewConnectionError | ConnectTimeoutError):
         fault, remedy = "cannot be connected to", "check its address in the connection string, and the network"
     elif isinstance(reason, Urllib3TimeoutError):

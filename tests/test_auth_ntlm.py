@@ -152,6 +152,17 @@ def test_weakening_ntlm_while_the_app_runs_fails(monkeypatch: pytest.MonkeyPatch
     assert send(browser, ntlm_client().step()).status_code == 500
 
 
+@pytest.mark.usefixtures("users")
+def test_weakening_ntlm_between_the_two_tokens_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second one is what is compared, by the level of that moment."""
+    handshakes, client = Handshakes(), ntlm_client()
+    begun, challenge = handshakes.begin(client.step())
+    monkeypatch.setenv("LM_COMPAT_LEVEL", "3")
+
+    with pytest.raises(ConfigurationError, match="LM_COMPAT_LEVEL=5"):
+        handshakes.finish(begun, client.step(challenge))
+
+
 @pytest.mark.parametrize("level", [None, "3", "4", "", "5 "])
 def test_ntlm_is_refused_where_its_old_forms_are_accepted(
     users: Path, monkeypatch: pytest.MonkeyPatch, level: str | None

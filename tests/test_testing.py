@@ -10,6 +10,7 @@ from flask_signalr import CookieAuth, Invocation, QueryRouter, SignalR, everythi
 from flask_signalr.errors import (
     AccessTokenRefused,
     ConfigurationError,
+    InvocationFailed,
     NegotiationRefused,
     ProtocolError,
 )
@@ -70,13 +71,8 @@ def test_what_the_app_sends_after_a_reload_still_reaches_the_connections_of_a_te
     assert somebody.received == [("news", "after the reload")]
 
 
-@pytest.mark.parametrize(
-    "connection_string",
-    [CONNECTION_STRING.replace("AccessKey=", "AccessKey=new-"), "Endpoint=https://other.example;AccessKey=" + "x" * 44],
-    ids=["another key", "another service"],
-)
-def test_the_service_of_a_test_is_the_one_that_a_reload_names(connection_string: str) -> None:
-    """So that a test shows what an app does when its keys are rotated, or it moves."""
+def app_with_a_method() -> tuple[Flask, SignalR]:
+    """Return an app whose clients tell each other what they say."""
     app = Flask(__name__)
     app.config["SIGNALR_CONNECTION_STRING"] = CONNECTION_STRING
     signalr = SignalR(app, allow_anonymous=True)
@@ -86,16 +82,76 @@ def test_the_service_of_a_test_is_the_one_that_a_reload_names(connection_string:
     def say(invocation: Invocation, text: str) -> None:
         hub.clients.all.send("said", text)
 
+    return app, signalr
+
+
+def test_keys_are_rotated_in_a_test_as_often_as_one_likes() -> None:
+    """The service of a test has the keys that its app names."""
+    app, signalr = app_with_a_method()
     service = FakeService(app)
-    old = service.connect("chat")
-    app.config["SIGNALR_CONNECTION_STRING"] = connection_string
+    clients = [service.connect("chat")]
+    for rotation in range(10):
+        app.config["SIGNALR_CONNECTION_STRING"] = (
+            f"Endpoint=https://chat.service.example;AccessKey={rotation}{'x' * 40}"
+        )
+
+        signalr.reload(app)
+        clients[0].invoke("say", f"after rotation {rotation}")
+        clients.append(service.connect("chat"))
+
+    assert clients[0].received == [("said", f"after rotation {rotation}") for rotation in range(10)]
+    assert clients[-2].received == clients[0].received[-1:]
+
+
+def test_a_connection_is_renewed_after_the_keys_were_rotated() -> None:
+    app = Flask(__name__)
+    app.config.update(SIGNALR_CONNECTION_STRING=CONNECTION_STRING, SIGNALR_REFRESH=True)
+    signalr = SignalR(app, auth=[NameAuth()])
+    signalr.hub("chat")
+    service = FakeService(app)
+    ada = service.connect("chat", headers=named("ada"))
+    app.config["SIGNALR_CONNECTION_STRING"] = f"Endpoint=https://chat.service.example;AccessKey={'x' * 40}"
     signalr.reload(app)
-    new = service.connect("chat")
 
-    old.invoke("say", "old")
-    new.invoke("say", "new")
+    lifetime = service.refresh("chat", ada, headers=named("ada"))
 
-    assert old.received == new.received == [("said", "old"), ("said", "new")]
+    assert lifetime == 3600
+
+
+def test_an_app_moves_to_another_service_in_a_test() -> None:
+    """The former one has a key that the app knows no more, as it would in production."""
+    app, signalr = app_with_a_method()
+    service = FakeService(app)
+    stayed = service.connect("chat")
+    app.config["SIGNALR_CONNECTION_STRING"] = f"Endpoint=https://other.example;AccessKey={'x' * 40}"
+
+    signalr.reload(app)
+    moved = service.connect("chat")
+    moved.invoke("say", "hello")
+
+    assert moved.received == [("said", "hello")]
+    with pytest.raises(InvocationFailed, match="status code 401"):
+        stayed.invoke("say", "nobody listens")
+
+
+def test_each_service_endpoint_of_a_test_signs_with_its_own_key() -> None:
+    """As in production, where an app refuses a request that lists more signatures than a service has keys."""
+    app = Flask(__name__)
+    app.config["SIGNALR_ENDPOINTS"] = {
+        f"e{number}": f"Endpoint=https://e{number}.example;AccessKey={number}{'x' * 40}" for number in range(12)
+    }
+    signalr = SignalR(app, allow_anonymous=True, endpoint_router=QueryRouter())
+    hub = signalr.hub("chat")
+
+    @hub.method("echo")
+    def echo(invocation: Invocation, text: str) -> str:
+        return text
+
+    service = FakeService(app)
+
+    clients = [service.connect("chat", query={"endpoint": f"e{number}"}) for number in range(12)]
+
+    assert [client.invoke("echo", "x") for client in clients] == ["x"] * 12
 
 
 def test_a_message_to_a_user_reaches_that_users_connections(service: FakeService) -> None:

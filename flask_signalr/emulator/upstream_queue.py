@@ -99,12 +99,13 @@ class Upstream:
     every message that had arrived. A connection that ``connected`` did not let in has no ``disconnected``.
 
     Args:
-        access_keys: The keys that sign, all of them, whatever they are at the time.
+        access_keys: The keys that sign, all of them, whatever they are at the time; see ``keys_of``.
         refuse: Closes a connection with an error text.
         limit: Bytes that may wait for the app, for each connection.
 
     Attributes:
         rules: Where events go; may be replaced at any time.
+        keys_of: Returns the keys that sign what is told of a connection.
         post: Makes a call, and sees to it that `answered` is called later; must not do so at once, block or raise.
     """
 
@@ -113,7 +114,7 @@ class Upstream:
     ) -> None:
         self.rules = UpstreamRules()
         self.post: Callable[[UpstreamCall], None] = _cannot_post
-        self._access_keys = access_keys
+        self.keys_of: Callable[[Connection], Iterable[str]] = lambda connection: access_keys
         self._refuse = refuse
         self._limit = limit
         self._queues: dict[str, _Queue] = {}
@@ -196,7 +197,7 @@ class Upstream:
                 self._hand_over(connection, event, UpstreamFailure(reason, reason), now)
 
     def _call(self, connection: Connection, event: _Event, url: str) -> UpstreamCall:
-        headers = event_headers(connection, event.category, event.name, self._access_keys, event.content_type)
+        headers = event_headers(connection, event.category, event.name, self.keys_of(connection), event.content_type)
         shown = f"{event.category}/{event.name:.100} on hub {connection.hub}"
         return UpstreamCall(url, headers, event.body, ascii(shown))
 

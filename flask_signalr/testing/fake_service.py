@@ -3,6 +3,7 @@
 import secrets
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -26,7 +27,7 @@ from flask_signalr.testing.app_routes import AppRoutes
 from flask_signalr.testing.exchange import Exchange
 from flask_signalr.testing.fake_connection import FakeConnection
 from flask_signalr.testing.fake_identity import identified
-from flask_signalr.testing.rest_road import RestRoad, token_check
+from flask_signalr.testing.rest_road import RestRoad, is_same_place, token_check
 
 _ANSWERS = {"negotiate": "negotiation", "refresh": "refresh"}
 
@@ -68,9 +69,10 @@ class FakeService:
             self._service.upstream.rules = UpstreamRules((UpstreamRule(self._routes.upstream_template),))
         self._exchange = Exchange(app, self._service, clock)
         self._places: dict[str, ServiceEndpoint] = {}
-        self._endpoints: dict[str, ServiceEndpoint] = {}
-        self._state.adapt(self._joined)
-        self._state.use_transport(RestRoad(self._exchange, self._endpoints, settings, clock, self._places))
+        self._service.upstream.keys_of = self._keys_of
+        self._state.adapt(partial(identified, upstream_key=self._key))
+        road = RestRoad(self._exchange, lambda: self._settings.endpoints, settings, clock, self._places)
+        self._state.use_transport(road)
 
     def connect(
         self,
@@ -134,7 +136,7 @@ class FakeService:
         response = client.post(self._routes.refresh(hub), query_string=query, headers=dict(headers or {}))
         answer = _accepted(response, {"accessToken"}, "refresh")
         service_hub = hub_name(hub, self._settings.application_name or None)
-        token_check(self._places[token], self._service).client(answer["accessToken"], service_hub, self._clock())
+        token_check(self._endpoint(token), self._service).client(answer["accessToken"], service_hub, self._clock())
         lifetime: int | None = answer.get("tokenLifetimeSeconds")
         return lifetime
 
@@ -164,12 +166,13 @@ class FakeService:
         if not self._exchange.step(lambda *_: self._members(hub).add_to_group(connection.connection_id, group)):
             raise ValueError(f"connection {connection.connection_id} is not in hub {hub!r}")
 
-    def _joined(self, settings: Settings) -> Settings:
-        """Be the service that an app's settings name, those of a reload too, and return them as a test needs them."""
-        self._endpoints |= {urlsplit(each.server_base_url).netloc: each for each in settings.endpoints}
-        keys = [endpoint.access_key for endpoint in settings.endpoints if endpoint.access_key is not None]
-        self._service.access_keys.replace(list(dict.fromkeys([*keys, *self._service.access_keys])))
-        return identified(settings, self._key)
+    def _endpoint(self, token: str) -> ServiceEndpoint:
+        """Return where a connection is, as the app has it now; as it had it if it names that endpoint no more."""
+        place = self._places[token]
+        return next((each for each in self._settings.endpoints if is_same_place(each, place)), place)
+
+    def _keys_of(self, connection: Connection) -> tuple[str]:
+        return (self._endpoint(connection.token).access_key or self._key,)
 
     def _negotiate(
         self, hub: str, query: Mapping[str, str] | None, headers: Mapping[str, str] | None, client: FlaskClient

@@ -1,6 +1,6 @@
 """The road from an app under test to the service: the REST API without sockets."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from urllib.parse import urlsplit
 
@@ -25,7 +25,7 @@ class RestRoad:
 
     Args:
         exchange: The service.
-        endpoints: The service endpoints of the app, by host and port; all of them are this one service.
+        endpoints: Returns the service endpoints of the app, as it has them now; all of them are this one service.
         settings: The service's settings.
         clock: Returns the time in Unix seconds, for tokens.
         places: At which endpoint a connection is, by its connection token.
@@ -34,7 +34,7 @@ class RestRoad:
     def __init__(
         self,
         exchange: Exchange,
-        endpoints: Mapping[str, ServiceEndpoint],
+        endpoints: Callable[[], Sequence[ServiceEndpoint]],
         settings: EmulatorSettings,
         clock: Callable[[], float],
         places: Mapping[str, ServiceEndpoint],
@@ -48,7 +48,7 @@ class RestRoad:
     def __call__(self, request: ServiceRequest) -> ServiceResponse:
         """Return the service's answer; what it sends to clients has arrived."""
         call = RestRequest.to_url(request.method, request.url, request.headers, request.body or b"")
-        endpoint = self._endpoints[urlsplit(request.url).netloc]
+        endpoint = self._endpoint(request.url)
         host, port = _place(endpoint)
         settings = replace(self._settings, host=host, port=port)
         verdict = EntraVerdict(EntraCaller(_APP)) if endpoint.key is None and call.access_token else NO_ENTRA_TOKEN
@@ -68,13 +68,22 @@ class RestRoad:
         """Tell whether a call names a connection that is at another endpoint: there must be one who says yes."""
         if not call.path.endswith(("/connections/:refreshAuth", "/connections/claims")):
             return False
-        return self._places.get(msgspec.json.decode(call.body)["connectionToken"], endpoint) is not endpoint
+        place = self._places.get(msgspec.json.decode(call.body)["connectionToken"], endpoint)
+        return not is_same_place(place, endpoint)
+
+    def _endpoint(self, url: str) -> ServiceEndpoint:
+        return next(each for each in self._endpoints() if url.startswith(each.server_base_url))
 
     def _awaited(self, pending: PendingResult) -> RestResponse:
         """Return the answer that a client gives; its handler runs here."""
         self._exchange.settle()
         self._exchange.wait_for(lambda: pending.response is not None, pending.within)
         return pending.response or self._exchange.step(lambda *_: pending.give_up())
+
+
+def is_same_place(endpoint: ServiceEndpoint, other: ServiceEndpoint) -> bool:
+    """Tell whether two endpoints are one, whatever keys the app knows of it."""
+    return endpoint.server_base_url == other.server_base_url
 
 
 def token_check(endpoint: ServiceEndpoint, service: Service) -> TokenCheck:

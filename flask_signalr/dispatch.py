@@ -40,7 +40,7 @@ def invoke(
 
     Source: dotnet/aspnetcore:src/SignalR/server/Core/src/Internal/DefaultHubDispatcher.cs.
     """
-    target = (invocation.target or "")[:LONGEST_NAME]
+    target = invocation.target or ""
     try:
         result = _result(methods, invocation, run)
     except _Refused as exc:
@@ -160,7 +160,7 @@ def _hidden(invocation: Invocation, error: Exception, detailed_errors: bool) -> 
     """Log an error and return what the caller may read of it."""
     error_id = _log(invocation, error)
     details = f" {type(error).__name__}: {error_text(error)}" if detailed_errors else ""
-    return f"{_unexpected((invocation.target or '')[:LONGEST_NAME])}{details} (error id {error_id})"
+    return f"{_unexpected(invocation.target or '')}{details} (error id {error_id})"
 
 
 def _failed(invocation: Invocation, error: str) -> CompletionMessage | None:

@@ -141,7 +141,7 @@ class Presence:
             logger.warning("hub %r: presence missed that a connection is gone: %s", self._hub, exc)
 
     def _note(self, invocation: Invocation) -> None:
-        connection = Connection(invocation.connection_id, invocation.user_id or None)
+        connection = Connection(invocation.connection_id, invocation.user_id)
         now = self._times.clock()
         try:
             self._store.confirm(self._hub, connection, now, self._times.lifetime)

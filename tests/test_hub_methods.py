@@ -358,15 +358,21 @@ def test_an_annotation_may_name_what_is_defined_later() -> None:
 
 
 @pytest.mark.parametrize("annotation", ["Message", "list[Message]"])
-@pytest.mark.parametrize("base", ["typing.NamedTuple", "typing.TypedDict", "msgspec.Struct", "Dataclass"])
-def test_a_class_may_name_what_is_defined_later(base: str, annotation: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("base", "member"),
+    [("typing.NamedTuple", "Later"), ("typing.TypedDict", "Later"), ("msgspec.Struct", "here.Later"), ("", "Later")],
+    ids=["named tuple", "typed dict", "struct", "dataclass"],
+)
+def test_a_class_may_name_what_is_defined_later(
+    base: str, member: str, annotation: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """And is reported as an annotation is, when all should be there."""
     module = types.ModuleType("late_module")
     monkeypatch.setitem(sys.modules, "late_module", module)
     names = vars(module)
-    names |= {"typing": typing, "msgspec": msgspec, "Dataclass": object, "Invocation": Invocation}
-    exec(f"class Message({base}): price: 'Later'", names)
-    if base == "Dataclass":
+    names |= {"typing": typing, "msgspec": msgspec, "here": module, "Invocation": Invocation}
+    exec(f"class Message({base}): price: '{member}'", names)
+    if not base:
         dataclasses.dataclass(names["Message"])
     exec(f"def function(invocation: Invocation, message: {annotation}) -> None: ...", names)
     method = HubMethod("method", names["function"])

@@ -247,13 +247,13 @@ def test_a_service_that_cannot_be_asked_takes_nobody_off(
 ) -> None:
     """Everybody would seem to leave at once; and it is not asked again for each reader."""
     site.service.error = error
-    for number in range(3):
+    for number in range(CHECKS_PER_READ + 1):
         site.presence.connected(by(str(number)))
     site.clock.now += CHECK_AFTER + 1
 
     counts = [site.presence.count() for _ in range(3)]
 
-    assert counts == [3, 3, 3]
+    assert counts == [CHECKS_PER_READ + 1] * 3
     assert len(site.service.asked) == 1
     assert [record.levelno for record in caplog.records] == [logging.WARNING]
     assert str(error) in caplog.text
@@ -309,6 +309,36 @@ def test_a_store_that_is_down_fails_no_event_and_tells_who_reads(
     assert [record.levelno for record in caplog.records] == [logging.WARNING] * 3
     assert presence.users() == {"ada"}
     store.close()
+
+
+def test_a_store_that_goes_down_amid_a_read_tells_who_reads() -> None:
+    """What it returned would be of nobody's knowledge; only the service may fail and be believed to have said yes."""
+
+    class Failing(MemoryStore):
+        def remove(self, hub: str, connection_id: str, remembered: int) -> None:
+            raise StoreUnavailable("it is down")
+
+    site = Site(Failing())
+    site.presence.connected(by("1"))
+    site.clock.now += CHECK_AFTER + 1
+
+    with pytest.raises(StoreUnavailable):
+        site.presence.count()
+
+
+def test_memory_exhaustion_what_was_heard_lately_is_kept_of_so_many_connections_alone() -> None:
+    """Whoever connects again and again must not fill the process; who is dropped is only noted once more."""
+    site = Site(MemoryStore())
+    for number in range(10_001):
+        site.presence.connected(by(str(number)))
+
+    site.clock.now += 1
+    site.presence.seen(by("0"))
+    site.presence.seen(by("2"))
+    silent = site.store.take_unconfirmed("chat", site.clock.now, site.clock.now, LIFETIME, 20_000)
+
+    assert len(silent) == 10_000
+    assert silent[0] == Connection("1", "ada")
 
 
 def test_two_processes_tell_each_other_who_is_online(running_redis: RedisServer) -> None:

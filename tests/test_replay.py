@@ -31,8 +31,8 @@ class Window:
 
 @pytest.mark.parametrize(
     ("name", "invocation"),
-    [("connected", event()), ("disconnected", event()), ("messages", event("7"))],
-    ids=["connected", "disconnected", "call"],
+    [("connected", event()), ("disconnected", event()), ("messages", event("7")), ("messages", event(""))],
+    ids=["connected", "disconnected", "call", "call with an empty id"],
 )
 def test_what_was_handled_is_remembered_for_the_window(name: str, invocation: Invocation) -> None:
     window = Window()

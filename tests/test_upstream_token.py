@@ -49,6 +49,7 @@ def status_with(site: Site, bearer: str | None, signature: str | None = signed()
     answer = post(site.app, "/chat/upstream/messages/add", headers, content)
     if answer.status_code == 401:
         assert list(body(answer)) == ["error"]
+        assert answer.headers.get("WWW-Authenticate") == ("Bearer" if signature == signed() else None)
         assert not bearer or bearer[:40] not in answer.text or len(bearer) < 40
     assert (answer.status_code == 200) == (len(site.ran) == 1)
     return answer.status_code

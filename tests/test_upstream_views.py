@@ -166,6 +166,11 @@ def test_a_messagepack_client_is_answered_in_messagepack() -> None:
     assert msgspec.msgpack.decode(answer.data[1:]) == [3, {}, "7", 3, 3]
 
 
+def test_the_header_names_the_hub_in_any_case() -> None:
+    """The service has hubs without regard to case, and repeats what it was told."""
+    assert completion(call(Site().app, "add", 1, 2, hub="CHAT"))["result"] == 3
+
+
 def test_an_unknown_method_is_an_error_of_the_call() -> None:
     assert completion(call(Site().app, "nothing"))["error"] == "Unknown hub method 'nothing'"
 

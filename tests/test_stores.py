@@ -328,7 +328,11 @@ def test_a_late_sign_of_life_makes_a_connection_no_older(store: Store) -> None:
     confirm(store, "1", now=200)
     confirm(store, "1", now=100)
 
-    assert store.take_unconfirmed("chat", 200, 300, LIFETIME, 10) == []
+    taken = store.take_unconfirmed("chat", 200, 300, LIFETIME, 10)
+    confirm(store, "2", "bob", now=150 + LIFETIME)
+
+    assert taken == []
+    assert store.users("chat") == {"ada", "bob"}
 
 
 def test_only_one_users_connections_are_taken_when_asked_so(store: Store) -> None:

@@ -47,6 +47,7 @@ def test_a_redis_is_a_store_and_shows_no_password(url: str, shown: str) -> None:
         f"redis://:{SECRET}@cache.example/chat",
         f"redis://:12/{SECRET}@cache.example",
         f"redis://:?{SECRET}@cache.example",
+        "redis://cache.example/\N{ARABIC-INDIC DIGIT THREE}",
         f"redis://cache.example#{SECRET}",
         f"redis://cache.example?decode_responses={SECRET}",
         f"redis://cache.example?db={SECRET}",

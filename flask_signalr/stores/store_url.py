@@ -64,7 +64,7 @@ def _fault(url: str) -> str | None:
         return _fault_of_query(parts) or (None if len(parts.path) > 1 and not host else "this URL names no socket")
     if not host or port == 0:
         return "this URL of a store names no host, or a port that is none"
-    if not re.fullmatch(r"/?\d{0,5}", parts.path, re.ASCII):
+    if not re.fullmatch(r"/?[0-9]{0,5}", parts.path):
         return "the path of a Redis URL is the number of a database"
     return _fault_of_query(parts)
 

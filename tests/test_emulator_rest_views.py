@@ -49,6 +49,28 @@ async def audience(wire: Wire) -> AsyncIterator[Audience]:
         yield Audience(sockets, wire)
 
 
+@pytest.mark.parametrize("host", ["build.example:8888", "[::1]:5"])
+async def test_a_link_leads_to_where_the_caller_was(wire: Wire, audience: Audience, host: str) -> None:
+    """What stands before the emulator may have another name."""
+    assert await link_for(wire, host) == f"http://{host}"
+
+
+@pytest.mark.parametrize("host", ["evil.example/x?", "user@evil.example", "evil.example#", "a b", "\u00e9.example", ""])
+async def test_header_injection_a_link_holds_no_host_that_is_none(wire: Wire, audience: Audience, host: str) -> None:
+    assert await link_for(wire, host) == wire.emulator.settings.url
+
+
+async def link_for(wire: Wire, host: str) -> str:
+    """Return where the link to the next page leads, up to the path."""
+    path = "hubs/chat/groups/g"
+    for user in ("ada", "bob"):
+        assert (await wire.rest("PUT", f"{path}/connections/{wire.connection_id(user)}"))[0] == 200
+    query = "api-version=2024-12-01&maxpagesize=1"
+    status, body = await wire.rest("GET", f"{path}/connections", query, headers={"Host": host})
+    assert status == 200
+    return str(json.loads(body)["nextLink"]).partition("/api/")[0]
+
+
 async def test_a_message_to_the_hub_reaches_everyone(audience: Audience) -> None:
     assert await audience.who_hears("hubs/chat") == ["ada", "bob", "eve", "a/b"]
 

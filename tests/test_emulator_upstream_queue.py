@@ -96,6 +96,19 @@ def test_no_message_is_told_before_the_app_has_let_the_client_in(app: App) -> No
     assert app.told == ["messages/say"]
 
 
+@pytest.mark.parametrize("target", ["connected", "disconnected"])
+def test_a_method_that_is_named_like_an_event_is_none(app: App, target: str) -> None:
+    """The app that refuses a call refuses that, and not the connection."""
+    connection = app.connect()
+
+    app.call(connection, target, "1")
+    app.answer(UpstreamAnswer(403))
+
+    (message,) = messages(connection)
+    assert message == {"type": 3, "invocationId": "1", "error": "Invocation failed, status code 403"}
+    assert not connection.is_over
+
+
 def test_messages_are_told_one_at_a_time_and_in_their_order(app: App) -> None:
     connection = app.connect()
 

@@ -13,8 +13,8 @@ from flask_signalr.endpoints import EndpointGroup, ServiceEndpoint
 class AppEndpoints:
     """The service endpoints of one app; ``signalr.endpoints`` returns it.
 
-    Each process probes for itself, from its first negotiation or message on. A single endpoint is never probed: clients
-    could be sent nowhere else.
+    Each process probes for itself, from its first negotiation, message or `status` on. A single endpoint is never
+    probed: clients could be sent nowhere else.
 
     Args:
         endpoints: All of them, primary ones first.

@@ -86,10 +86,10 @@ class EndpointMonitor:
 
     def _run(self) -> None:
         while True:
-            self._probe_all_due()
             try:
                 report = self._reports.get(timeout=self._time_left())
-            except Empty:
+            except Empty:  # only now: who has answered is not late, however late we look
+                self._probe_all_due()
                 continue
             if report is None:
                 return

@@ -131,6 +131,33 @@ def test_a_probe_that_never_ends_is_a_failure_and_gets_no_second_thread() -> Non
     assert len(calls) >= 2
 
 
+def test_an_answer_that_is_there_counts_however_late_it_is_looked_at() -> None:
+    """Such as after the process had no processor for a while: it would find all of its endpoints down."""
+    watched, ahead, told = Watched(), [0], threading.Event()
+    settings = HealthSettings(interval=100, timeout=40, failures=1)
+
+    def hear(status: EndpointStatus) -> None:
+        watched.told.put(status)
+        told.set()
+        until_no_thread("flask-signalr-probe")  # the answer of west is there
+        ahead[0] = 50
+
+    def west(timeout: float) -> None:
+        assert told.wait(LONGEST_WAIT)
+
+    watched.faults["east"] = "gone"
+    clocks = Clocks(lambda: time.monotonic() + ahead[0], luck=lambda: 0)
+    monitor = EndpointMonitor([(EAST, watched.probe("east")), (WEST, west)], settings, {}, hear, clocks)
+    monitor.reachable()
+    change = watched.next_change()
+    watched.wait_for_probes("east", 2)
+    monitor.stop()
+    until_no_thread("flask-signalr-endpoints")
+
+    assert change[:2] == ("east", False)
+    assert monitor.reachable() == (WEST,)
+
+
 def test_a_fault_of_our_own_takes_no_endpoint_out(caplog: pytest.LogCaptureFixture) -> None:
     watched, called = Watched(), threading.Event()
 

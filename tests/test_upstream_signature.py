@@ -1,14 +1,16 @@
 """Signatures of upstream requests: the vectors of other implementations, and what no signature is."""
 
+import ast
 import hashlib
 import hmac
+import inspect
 from collections.abc import Sequence
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flask_signalr import InvalidSignature
+from flask_signalr import InvalidSignature, upstream_signature
 from flask_signalr.tokens import SigningKey
 from flask_signalr.upstream_signature import MAX_SIGNATURES, connection_signature, verify_signature
 
@@ -141,3 +143,14 @@ def test_a_refusal_shows_neither_key_nor_signature() -> None:
     assert FIRST_KEY not in shown
     assert FIRST[7:20] not in shown
     assert SECOND[7:20] not in shown
+
+
+def test_digests_are_compared_in_constant_time_alone() -> None:
+    """Timing attack: where a comparison ends tells how much of a guess was right. No clock here would show it."""
+    nodes = list(ast.walk(ast.parse(inspect.getsource(upstream_signature))))
+
+    called = {ast.unparse(node.func) for node in nodes if isinstance(node, ast.Call)}
+    equalities = [node for node in nodes if isinstance(node, ast.Eq)]
+
+    assert "hmac.compare_digest" in called
+    assert not equalities

@@ -72,6 +72,17 @@ def test_the_session_cookie_is_kept_from_scripts_and_other_sites(client: FlaskCl
     assert "SameSite=Lax" in cookie
 
 
+def test_session_fixation_what_a_session_held_before_the_sign_in_is_gone(client: FlaskClient) -> None:
+    with client.session_transaction() as session:
+        session["left"] = "by somebody else"
+
+    signed_in(client)
+
+    with client.session_transaction() as session:
+        assert "left" not in session
+        assert "_user_id" in session
+
+
 def test_signing_out_takes_the_session_away(client: FlaskClient) -> None:
     signed_in(client)
 

@@ -14,6 +14,7 @@ from aiohttp import web
 
 from flask_signalr.emulator import Emulator, EmulatorSettings
 from flask_signalr.emulator.upstream_calls import sign_connection
+from flask_signalr.emulator.upstream_file import UpstreamFile
 from flask_signalr.errors import ConfigurationError
 from tests.emulated import KEY, OTHER_KEY, Wire, client_token, emulating, records, token, until
 
@@ -335,6 +336,21 @@ async def test_a_file_that_is_gone_changes_nothing(upstream: Upstream, tmp_path:
         socket = await wire.websocket(ADA)
 
         assert (await result_of(socket))["result"] == []
+
+
+def test_a_file_that_cannot_be_read_any_more_is_told_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """And not with each tick, once a second."""
+    path = tmp_path / "settings.json"
+    path.write_text('{"UpstreamSettings": {"Templates": []}}')
+    file = UpstreamFile(str(path))
+    file.load()
+    path.unlink()
+    path.mkdir()
+
+    reloaded = [file.reload(), file.reload()]
+
+    assert reloaded == [None, None]
+    assert caplog.text.count("cannot be read: Is a directory") == 1
 
 
 @pytest.mark.parametrize("text", [None, "{}"])

@@ -118,6 +118,24 @@ def test_a_connection_is_renewed_after_the_keys_were_rotated() -> None:
     assert lifetime == 3600
 
 
+def test_a_renewal_that_the_service_would_not_accept_is_found() -> None:
+    app = Flask(__name__)
+    app.config.update(SIGNALR_CONNECTION_STRING=CONNECTION_STRING, SIGNALR_REFRESH=True)
+    SignalR(app, auth=[NameAuth()]).hub("chat")
+
+    @app.after_request
+    def spoil(response: Response) -> Response:
+        if request.path.endswith("/refresh"):
+            response.set_data(response.get_data().replace(b"eyJ", b"eyK"))
+        return response
+
+    service = FakeService(app)
+    ada = service.connect("chat", headers=named("ada"))
+
+    with pytest.raises(AccessTokenRefused):
+        service.refresh("chat", ada, headers=named("ada"))
+
+
 def test_an_app_moves_to_another_service_in_a_test() -> None:
     """The former one has a key that the app knows no more, as it would in production."""
     app, signalr = app_with_a_method()

@@ -15,6 +15,7 @@ from flask_signalr import (
     HubException,
     Invocation,
     Policy,
+    RecipientNotFound,
     SignalR,
     by_email,
     everything,
@@ -255,6 +256,17 @@ def test_the_app_asks_a_client_for_a_result() -> None:
         assert chat.clients.client(bob.connection_id).invoke("double", 4) == 8
         with pytest.raises(ClientInvocationFailed, match="Client didn't provide a result"):
             chat.clients.client(bob.connection_id).invoke("unknown")
+
+
+def test_a_client_may_leave_in_the_place_of_an_answer() -> None:
+    app, chat = create_app()
+    bob = FakeService(app).connect("chat", headers=named("bob"))
+    bob.on("leave", bob.close)
+
+    with app.app_context(), pytest.raises(RecipientNotFound):
+        chat.clients.client(bob.connection_id).invoke("leave")
+
+    assert bob.is_closed
 
 
 @pytest.mark.parametrize("application", [None, "shop"])

@@ -71,7 +71,6 @@ class RedactTokens(logging.Filter):
             message = record.getMessage()
         except Exception:  # noqa: BLE001 -- arguments that do not fit: logging would write them out as they are
             message = f"{record.msg} {record.args}"
-            record.msg, record.args = message, None
         redacted = redact(message)
         if redacted != message:
             record.msg, record.args = redacted, None

@@ -135,6 +135,17 @@ def test_nothing_is_closed_for_somebody_who_was_not_signed_in() -> None:
     assert wire.requests == []
 
 
+def test_a_guest_who_signs_out_closes_no_other_guests_connections() -> None:
+    """Attack: anybody may ask for the sign-out page; an app may make one principal of all who are nobody."""
+    signalr, wire = SignalR(auth=[CookieAuth(to_principal=lambda user: Principal("guest"))]), Wire()
+    signalr.hub("chat")
+    app = site(wire, signalr)
+
+    signed_out(app, name=None)
+
+    assert wire.requests == []
+
+
 def test_a_user_without_a_user_id_closes_nothing() -> None:
     signalr, wire = SignalR(auth=[CookieAuth()]), Wire()
     signalr.hub("chat", user_id_provider=lambda principal: None)

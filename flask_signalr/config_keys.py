@@ -143,11 +143,9 @@ def _with_name(path: str, given: Mapping[str, Any]) -> str:
 
 
 def _is_unicode(key: str, value: Any) -> bool:
-    """Tell whether a value can be read: the environment brings bytes that are no UTF-8 as halves of characters."""
+    """Tell whether a value has no half of a character, as which the environment brings bytes that are no UTF-8."""
     try:
         msgspec.convert({key: value}, ConfigurationKeys, strict=False)
     except UnicodeEncodeError:
         return False
-    except msgspec.ValidationError:
-        pass
     return True

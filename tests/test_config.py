@@ -312,6 +312,11 @@ def test_a_value_of_another_kind_is_told_the_form_that_is_expected(key: str, val
     assert form in str(refusal.value)
 
 
+def test_the_first_of_several_faults_is_the_one_that_is_told() -> None:
+    with pytest.raises(ConfigurationError, match="^SIGNALR_REST_TIMEOUT: this is not UTF-8"):
+        settings(REST_TIMEOUT="\udce9", ACCESS_TOKEN_LIFETIME=60, HEALTH_TIMEOUT="long", APPLICATION_NAME="my-app")
+
+
 def test_a_server_name_of_digits_can_be_written_as_the_error_says(monkeypatch: pytest.MonkeyPatch) -> None:
     assert from_environment(monkeypatch, SERVER_NAME='"5"').token_options.server_name == "5"
 

@@ -11,7 +11,7 @@ import pytest
 from flask import Flask
 from flask_login import LoginManager, UserMixin, login_user, logout_user
 
-from flask_signalr import BearerAuth, CookieAuth, SignalR, by_email
+from flask_signalr import BearerAuth, CookieAuth, Principal, SignalR, by_email
 from flask_signalr.app_state import AppState
 from flask_signalr.errors import InvalidName
 from flask_signalr.rest.exchange import ServiceRequest, ServiceResponse

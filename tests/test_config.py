@@ -313,7 +313,7 @@ def test_a_value_of_another_kind_is_told_the_form_that_is_expected(key: str, val
 
 
 def test_the_first_of_several_faults_is_the_one_that_is_told() -> None:
-    with pytest.raises(ConfigurationError, match="^SIGNALR_REST_TIMEOUT: this is not UTF-8"):
+    with pytest.raises(ConfigurationError, match=r"^SIGNALR_REST_TIMEOUT: this is not UTF-8"):
         settings(REST_TIMEOUT="\udce9", ACCESS_TOKEN_LIFETIME=60, HEALTH_TIMEOUT="long", APPLICATION_NAME="my-app")
 
 

@@ -91,7 +91,7 @@ def test_many_claims_are_not_all_shown() -> None:
     assert lines[-2] == "and 41 more claims"
 
 
-DEEP = base64.urlsafe_b64encode(b'{"a":' + b"[" * 20_000 + b"]" * 20_000 + b"}").decode().rstrip("=")
+DEEP = base64.urlsafe_b64encode(b'{"a":' + b"[" * 1_000_000 + b"]" * 1_000_000 + b"}").decode().rstrip("=")
 
 
 @pytest.mark.parametrize(

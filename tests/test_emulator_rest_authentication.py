@@ -90,6 +90,7 @@ def test_the_claims_are_replaced_as_a_set_and_the_services_own_stay() -> None:
         ADA,
         {"type": "role", "value": "guest"},
         {"type": "asrs.s.htt", "value": "7"},
+        {"type": "ASRS.S.coae", "value": "false"},
         {"type": "exp", "value": "1"},
     ]
 
@@ -113,6 +114,7 @@ def test_the_end_moves_unless_it_is_to_stay(expire: str, end: str) -> None:
     claims = dict(pairs(refresh(rest, connection, expire)))
 
     assert (claims["asrs.s.aeo"], claims["role"], claims["age"]) == (end, "admin", "36")
+    assert {"aud", "exp"}.isdisjoint(connection.client.claims)  # of the former token alone
     assert connection.client.closes_at == int(end)
 
 

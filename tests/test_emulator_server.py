@@ -14,7 +14,7 @@ import pytest
 from flask_signalr import emulator as package
 from flask_signalr.emulator import Emulator, EmulatorSettings, running
 from flask_signalr.errors import EmulatorUnavailable
-from tests.emulated import HANDSHAKE, KEY, Clock, Wire, client_token, health, until
+from tests.emulated import HANDSHAKE, KEY, NOW, Clock, Wire, client_token, health, until
 
 SETTINGS = EmulatorSettings(port=0, access_keys=(KEY,))
 
@@ -79,6 +79,32 @@ async def test_stopping_asks_every_client_to_come_back() -> None:
     assert in_frame == goodbye
     assert in_stream.endswith(f"data: {goodbye}\r\n\r\n")
     assert in_poll == (200, goodbye)
+
+
+async def test_a_connection_is_closed_when_its_sign_in_ends_by_the_clock_of_the_tokens() -> None:
+    """And the client may come again; one whose token does not ask for it stays."""
+    clock = Clock()
+    async with (
+        aiohttp.ClientSession() as session,
+        asyncio.timeout(60),
+        running(replace(SETTINGS, tick=0.001), clock=clock) as emulator,
+    ):
+        wire = Wire(emulator, session, clock)
+        end = {"asrs.s.aeo": str(NOW + 10)}
+        closing = await wire.websocket(client_token("ada", **end, **{"asrs.s.coae": "true"}))
+        staying = await wire.websocket(client_token("bob", **end))
+        clock.now = NOW + 9
+        await wire.send("hubs/chat", "before")
+        before = await closing.receive_str()
+
+        clock.now = NOW + 10
+        goodbye = await closing.receive_str()
+        await wire.send("hubs/chat", "after")
+        heard = [await staying.receive_str(), await staying.receive_str()]
+
+    assert '"before"' in before
+    assert goodbye == '{"type":7,"error":"The sign-in has expired.","allowReconnect":true}\x1e'
+    assert ['"before"' in heard[0], '"after"' in heard[1]] == [True, True]
 
 
 async def test_an_error_of_its_own_is_not_hidden(caplog: pytest.LogCaptureFixture) -> None:

@@ -89,6 +89,20 @@ def test_the_cookie_of_a_handshake_is_for_this_path_and_no_page() -> None:
 
 
 @pytest.mark.usefixtures("users")
+@pytest.mark.parametrize(("scheme", "is_secure"), [("http", False), ("https", True)])
+def test_the_cookie_of_a_handshake_stays_on_the_protected_road(scheme: str, is_secure: bool) -> None:
+    """Over plain http somebody on the way would read it; where that is all there is, it must come back."""
+    browser = windows_app([INTRANET], ntlm=True).test_client()
+    value = base64.b64encode(ntlm_client().step()).decode()
+
+    answer = browser.post(
+        "/chat/negotiate", base_url=f"{scheme}://localhost", headers={"Authorization": f"Negotiate {value}"}
+    )
+
+    assert ("Secure" in answer.headers["Set-Cookie"].split("; ")) is is_secure
+
+
+@pytest.mark.usefixtures("users")
 @pytest.mark.parametrize(
     ("user", "password"), [("INTRANET\\alice", "guessed"), ("INTRANET\\nobody", PASSWORD)], ids=["password", "user"]
 )

@@ -76,13 +76,13 @@ def test_an_endless_connection_id_is_refused() -> None:
         UpstreamHeaders.of(environ(GOOD | {"X-ASRS-Connection-Id": "c" * 257}))
 
 
-def test_a_repr_shows_no_token() -> None:
-    headers = UpstreamHeaders.of(
-        environ(GOOD | {"X-ASRS-Client-Query": "?access_token=eyJ", "X-ASRS-Signature": "s=1"})
-    )
+def test_a_repr_shows_no_token_and_nothing_about_the_person() -> None:
+    secrets = {"Client-Query": "?access_token=eyJ", "Signature": "s=1", "User-Claims": "birthdate: 1815"}
 
-    assert "eyJ" not in repr(headers)
-    assert "s=1" not in repr(headers)
+    headers = UpstreamHeaders.of(environ(GOOD | {f"X-ASRS-{name}": value for name, value in secrets.items()}))
+
+    for secret in ("eyJ", "s=1", "1815"):
+        assert secret not in repr(headers)
 
 
 # The client's query.

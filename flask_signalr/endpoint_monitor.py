@@ -1,11 +1,11 @@
 """The thread that probes the service endpoints of an app, so that no request has to."""
 
 import logging
+import queue
+import threading
 from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from dataclasses import replace
 from math import inf
-from queue import Empty, SimpleQueue
-from threading import Lock, Thread
 
 from flask_signalr.clocks import SYSTEM_CLOCKS, Clocks
 from flask_signalr.endpoint_health import EndpointHealth, EndpointStatus, HealthSettings, NoVerdict
@@ -60,8 +60,8 @@ class EndpointMonitor:
         self._announce = announce
         self._clocks = clocks
         self._deadlines: dict[int, float] = {}
-        self._reports: SimpleQueue[tuple[int, str | None, bool] | None] = SimpleQueue()
-        self._lock = Lock()
+        self._reports: queue.SimpleQueue[tuple[int, str | None, bool] | None] = queue.SimpleQueue()
+        self._lock = threading.Lock()
         self._is_started = False
         for endpoint in self._endpoints:
             health = known.get(address_of(endpoint)) or EndpointHealth(clocks.unix(), 0)
@@ -88,7 +88,7 @@ class EndpointMonitor:
         while True:
             try:
                 report = self._reports.get(timeout=self._time_left())
-            except Empty:  # only now: who has answered is not late, however late we look
+            except queue.Empty:  # only now: who has answered is not late, however late we look
                 self._probe_all_due()
                 continue
             if report is None:
@@ -159,7 +159,7 @@ class EndpointMonitor:
 def _start_thread(name: str, function: Callable[..., None], *arguments: object) -> bool:
     """Start a thread that keeps no process alive; return whether there could be one."""
     try:
-        Thread(target=function, args=arguments, name=name, daemon=True).start()
+        threading.Thread(target=function, args=arguments, name=name, daemon=True).start()
     except RuntimeError as exc:  # the system's limit of threads, or the process ends
         logger.warning("service endpoints cannot be probed: %s", exc)
         return False

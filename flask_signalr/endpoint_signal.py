@@ -1,9 +1,9 @@
 """The signal that an app gets when one of its service endpoints goes up or down."""
 
 import logging
+import threading
 import weakref
 from collections import deque
-from threading import Lock, Thread
 
 from blinker import Namespace
 from flask import Flask
@@ -34,7 +34,7 @@ class EndpointAnnouncer:
     def __init__(self, app: Flask) -> None:
         self._app = weakref.ref(app)
         self._waiting: deque[EndpointStatus] = deque(maxlen=_MOST_WAITING)
-        self._lock = Lock()
+        self._lock = threading.Lock()
         self._is_sending = False
 
     def __call__(self, status: EndpointStatus) -> None:
@@ -46,7 +46,7 @@ class EndpointAnnouncer:
         with self._lock:
             self._waiting.append(status)
             if not self._is_sending:
-                Thread(target=self._send_all, name="flask-signalr-endpoint-changed", daemon=True).start()
+                threading.Thread(target=self._send_all, name="flask-signalr-endpoint-changed", daemon=True).start()
                 self._is_sending = True
 
     def _send_all(self) -> None:

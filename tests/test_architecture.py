@@ -137,6 +137,7 @@ CLOCKS_AND_IO = {
     "time",
     "urllib.request",
 }
+REPLACED_IN_WORKERS = {"queue", "select", "socket", "threading"}
 CLOCK_CALLS = {"now", "utcnow", "today"}
 EXTRAS = {
     "aiohttp",
@@ -285,6 +286,14 @@ def builtin_io(tree: ast.AST) -> list[str]:
 @pytest.mark.parametrize("module", [name for name in MODULES if ring_of(name) == 1])
 def test_ring_1_knows_no_flask(module: str) -> None:
     assert not {name for name in imports_of(module) if within(name, {"flask", "werkzeug", "aiohttp"})}
+
+
+@every_module
+def test_what_gevent_replaces_is_looked_up_where_it_is_used(module: str) -> None:
+    """It may do so after the app was loaded (gunicorn's ``--preload``), and the former blocks all of the worker."""
+    taken = {name for name in imports_of(module) if "." in name and name.partition(".")[0] in REPLACED_IN_WORKERS}
+
+    assert taken <= {"queue.Empty"}, "an exception blocks nothing"
 
 
 @every_module

@@ -1,10 +1,10 @@
 """The tokens of REST calls: one for each audience, signed once and kept until it is about to expire."""
 
 import math
+import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from threading import Lock
 from typing import Protocol
 
 from flask_signalr.endpoints import ServiceEndpoint
@@ -62,7 +62,7 @@ class TokenCache:
         self._key = endpoint.key
         self._algorithm = algorithm
         self._clock = clock
-        self._kept: PerProcess[tuple[Lock, OrderedDict[str, tuple[float, str]]]] = PerProcess(_nothing_kept)
+        self._kept: PerProcess[tuple[threading.Lock, OrderedDict[str, tuple[float, str]]]] = PerProcess(_nothing_kept)
 
     def token(self, audience: str, wait: float | None = None, within: float = math.inf) -> str:
         """Return a token that opens an audience; it is made here, and there is nothing to wait for.
@@ -95,5 +95,5 @@ class TokenCache:
             ) from None
 
 
-def _nothing_kept() -> tuple[Lock, OrderedDict[str, tuple[float, str]]]:
-    return Lock(), OrderedDict()
+def _nothing_kept() -> tuple[threading.Lock, OrderedDict[str, tuple[float, str]]]:
+    return threading.Lock(), OrderedDict()

@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from flask_signalr import ConfigurationError
-from flask_signalr.auth.kerberos_acceptor import SignOnIncomplete, SignOnRefused
+from flask_signalr.auth.kerberos_acceptor import Acceptance, SignOnIncomplete, SignOnRefused
 from flask_signalr.auth.ntlm import (
     CAPACITY,
     COOKIE,
@@ -313,3 +313,7 @@ def test_signing_on_under_another_domain_with_the_first_users_password_fails(
 def test_a_token_whose_account_cannot_be_read_is_refused(token: bytes) -> None:
     with pytest.raises(SignOnRefused):
         account_sent(token)
+
+
+def test_what_was_accepted_shows_no_token() -> None:
+    assert "secret" not in repr(Acceptance("alice@INTRANET.TEST", False, "Kerberos", b"secret"))

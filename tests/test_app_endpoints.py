@@ -33,6 +33,7 @@ from tests.apps import ACCESS_KEY, CONNECTION_STRING, OTHER_CONNECTION_STRING, b
 from tests.emulator_process import EmulatorProcess
 from tests.live import LONGEST_WAIT, with_another_key
 from tests.recorded_service import RecordedService
+from tests.scripted_server import ScriptedServer, http
 
 EAST, WEST = CONNECTION_STRING, OTHER_CONNECTION_STRING
 
@@ -405,6 +406,32 @@ def test_the_configuration_says_how_endpoints_are_probed() -> None:
     )
 
     assert found.health == HealthSettings(interval=60, timeout=3, failures=4, successes=5)
+
+
+def test_so_many_probes_as_configured_change_the_health() -> None:
+    """Three that fail, of one request each, and two that succeed, of two: the key is tried where all else is well."""
+    app, asked = Flask(__name__), queue.SimpleQueue[tuple[bool, int]]()
+    with ScriptedServer([http(500)] * 3 + [http(200)]) as east, ScriptedServer([http(200)]) as west:
+        app.config.update(
+            SIGNALR_ENDPOINTS={
+                name: f"Endpoint={server.origin};AccessKey={ACCESS_KEY};"
+                for name, server in (("east", east), ("west", west))
+            },
+            SIGNALR_HEALTH_INTERVAL=2,
+            SIGNALR_HEALTH_TIMEOUT=0.3,
+            SIGNALR_HEALTH_FAILURES=3,
+            SIGNALR_HEALTH_SUCCESSES=2,
+        )
+        endpoints = SignalR(app).endpoints
+        with endpoint_changed.connected_to(lambda _, status: asked.put((status.is_up, len(east.received))), sender=app):
+            endpoints.reachable()
+            went, came = (asked.get(timeout=LONGEST_WAIT) for _ in range(2))
+        endpoints.stop()
+        until_no_thread()
+
+    assert (went[0], came[0]) == (False, True)
+    assert went[1] >= 3
+    assert came[1] >= 3 + 2 * 2
 
 
 @pytest.mark.parametrize(

@@ -128,7 +128,7 @@ def check_first(subject: str, first: inspect.Parameter, hints: dict[str, Any]) -
 
 def _takes_invocation(wanted: Any) -> bool:
     origin = typing.get_origin(wanted)
-    if wanted is Any:
+    if wanted is Any or isinstance(wanted, typing.ParamSpecArgs):  # the latter is of a decorator for any function
         return True
     if origin in (Annotated, Union, types.UnionType):
         members = typing.get_args(wanted)
@@ -174,7 +174,7 @@ def parameters(
             raise ConfigurationError(
                 f"{subject}: clients pass arguments by position, and {parameter.name!r} can only be passed by name"
             )
-    return next(iter(known)), tuple(named[1:]), rest
+    return known[0], tuple(named[1:]), rest
 
 
 def check_event(event: str, function: Handler, arguments: tuple[str, ...]) -> None:

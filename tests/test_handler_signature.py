@@ -3,7 +3,7 @@
 import inspect
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
-from typing import Annotated, Any, Optional, Union
+from typing import Annotated, Any, Optional, ParamSpec, Union
 
 import pytest
 
@@ -12,6 +12,7 @@ from flask_signalr.handler_signature import Unresolved, annotations, check_event
 from flask_signalr.hub_methods import HubMethods
 from flask_signalr.invocation import Invocation
 
+P = ParamSpec("P")
 FIRST = inspect.Parameter("first", inspect.Parameter.POSITIONAL_OR_KEYWORD)
 TYPE_CHECKING_ALONE = """
 from __future__ import annotations
@@ -52,6 +53,7 @@ def first_of(annotation: object) -> Unresolved | None:
         Union[str, Invocation],  # noqa: UP007
         "realtime.Invocation",
         "'Invocation | Nowhere'",
+        P.args,  # type: ignore[attr-defined] # of a decorator for any function
     ],
     ids=str,
 )

@@ -123,6 +123,15 @@ async def test_no_key_is_handed_out_where_no_issuer_is_configured(authority: Ent
     assert status == 401
 
 
+@pytest.mark.parametrize("audience", ["https://signalr.azure.com", "https://signalr.azure.com/"])
+async def test_the_audience_may_end_in_a_slash(authority: EntraAuthority, audience: str) -> None:
+    """A resource that is written with one comes back with one (version 1 of the tokens)."""
+    async with emulating_with(authority) as wire:
+        status, _ = await wire.status("GET", EXCHANGE, authority.token(aud=audience))
+
+    assert status == 200
+
+
 FAULTY: Mapping[str, tuple[Callable[[EntraAuthority], str], str]] = {
     "expired": (lambda authority: authority.token(exp=int(time.time()) - 1), "expired (exp)"),
     "not valid yet": (lambda authority: authority.token(nbf=int(time.time()) + 600), "not valid yet"),

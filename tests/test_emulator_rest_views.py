@@ -49,6 +49,21 @@ async def audience(wire: Wire) -> AsyncIterator[Audience]:
         yield Audience(sockets, wire)
 
 
+async def test_headers_and_urls_are_as_long_as_the_service_takes_them(wire: Wire) -> None:
+    """16 KB; a server's default is half of that.
+
+    Source: MicrosoftDocs/azure-docs:articles/azure-signalr/signalr-reference-data-plane-rest-api.md.
+    """
+    long_query = f"{API}&{'&'.join(f'excluded={number:0>200}' for number in range(55))}"
+
+    answers = [
+        await wire.rest("POST", "hubs/chat/:send", headers={"X-Long": "x" * 15_000}, json={"target": "x"}),
+        await wire.rest("POST", "hubs/chat/:send", long_query, json={"target": "x"}),
+    ]
+
+    assert answers == [(202, ""), (202, "")]
+
+
 @pytest.mark.parametrize("host", ["build.example:8888", "[::1]:5"])
 async def test_a_link_leads_to_where_the_caller_was(wire: Wire, audience: Audience, host: str) -> None:
     """What stands before the emulator may have another name."""

@@ -97,6 +97,9 @@ class Configured:
         runnable: dict[str, Any] = {
             keyword: self._runnable(keyword, function) for keyword, function in given.items() if function is not None
         }
+        if options.sdk_url is not None:  # runs its own
+            for name in ("request_id", "culture", "ui_culture"):
+                accept_for(self._app)(f"ServerSdkUrl({name}=…)", getattr(options.sdk_url, name))
         return replace(options, token_options=tokens, **runnable)
 
     def _runnable(self, keyword: str, function: Callable[..., Any]) -> Callable[..., Any]:

@@ -2,7 +2,7 @@
 
 import logging
 
-from flask_signalr.error_text import error_text
+from flask_signalr.error_text import log_text
 from flask_signalr.errors import AuthorizationDenied
 
 
@@ -18,6 +18,6 @@ def log_denial(logger: logging.Logger, denied: AuthorizationDenied, hub: str, me
     where = (hub, "connect" if method is None else method)
     if denied.requirement and denied.__cause__ is not None:
         text = "hub %r, %r: %s could not be checked, which denies: %s"
-        logger.error(text, *where, denied.requirement, error_text(denied.__cause__), exc_info=denied.__cause__)
+        logger.error(text, *where, denied.requirement, log_text(denied.__cause__), exc_info=denied.__cause__)
     else:
         logger.info("hub %r, %r: denied by %s", *where, denied.requirement or "a handler")

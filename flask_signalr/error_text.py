@@ -1,5 +1,9 @@
 """Texts for errors: what an exception says, which may fail to tell it, and what a wrong value is."""
 
+import re
+
+_BREAKS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")  # of lines, and whatever else moves a terminal's cursor
+
 
 def error_text(error: BaseException) -> str:
     """Return what an exception says; the name of its type if it cannot say it.
@@ -11,6 +15,11 @@ def error_text(error: BaseException) -> str:
         return str(error)
     except Exception:  # noqa: BLE001 - it is somebody else's code
         return type(error).__name__
+
+
+def log_text(error: BaseException) -> str:
+    """Return what an exception says, as one line: an app's own code may quote a caller, who could forge another."""
+    return _BREAKS.sub(lambda found: repr(found[0])[1:-1], error_text(error))
 
 
 def kind_of(value: object) -> str:

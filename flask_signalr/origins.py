@@ -10,6 +10,7 @@ from flask_signalr.errors import BadRequest, ConfigurationError, OriginNotAllowe
 
 _HEADER_NAMES = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~, -]{1,1024}", re.ASCII)
 _ORIGIN = re.compile(r"(https?)://([a-z0-9_.-]+|\[[0-9a-f:.]+\])(?::0*([1-9][0-9]{0,4}))?/?", re.ASCII)
+_MAY_BE_SECRET = re.compile(r"[=;@]|^[^:]{32,}$")  # a connection string, a key, or a URL with a password
 _DEFAULT_PORTS = {"http": "80", "https": "443"}
 _HIGHEST_PORT = 65_535
 
@@ -31,7 +32,8 @@ def _parse_origin(text: str) -> str:
     match = _ORIGIN.fullmatch(text.strip().lower())
     if match is None or int(match[3] or 0) > _HIGHEST_PORT:
         remedy = "browsers send credentials to no star: list each origin" if "*" in text else "write https://host:port"
-        raise ConfigurationError(f"{text!r} is no origin; {remedy}")
+        shown = "this" if _MAY_BE_SECRET.search(text) else repr(text)
+        raise ConfigurationError(f"{shown} is no origin; {remedy}")
     scheme, host, port = match.groups()
     return f"{scheme}://{host}" if port in (None, _DEFAULT_PORTS[scheme]) else f"{scheme}://{host}:{port}"
 

@@ -12,7 +12,7 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from flask_signalr import dispatch, errors
 from flask_signalr.answer import ReadyResponse
 from flask_signalr.app_state import current_state
-from flask_signalr.error_text import error_text
+from flask_signalr.error_text import log_text
 from flask_signalr.invocation import Invocation
 from flask_signalr.mounted_hub import MountedHub
 from flask_signalr.protocol import HubProtocol
@@ -194,6 +194,6 @@ def refuse_upstream(error: errors.SignalRError) -> Response:
     """Return the answer to a refused upstream request, and log why: it is the service that will not call again."""
     where = request.view_args or {}
     logger.warning("hub %.100r, upstream %.100r refused with %d: %s", where.get("hub"), where.get("event"),
-                   status_of(error), error_text(error))  # fmt: skip
+                   status_of(error), log_text(error))  # fmt: skip
     challenge = [("WWW-Authenticate", "Bearer")] if isinstance(error, errors.AuthenticationFailed) else []
     return refusal(error, [NO_STORE, *challenge])

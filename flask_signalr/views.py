@@ -10,7 +10,7 @@ from flask_signalr import errors
 from flask_signalr.answer import FIXED_HEADERS, Answer
 from flask_signalr.app_state import current_state
 from flask_signalr.auth.chain import challenges
-from flask_signalr.error_text import error_text
+from flask_signalr.error_text import log_text
 from flask_signalr.flask_cli import hubs_command
 from flask_signalr.handler_check import check_hubs
 from flask_signalr.hub_options import HubOptions
@@ -113,7 +113,7 @@ def refuse(error: errors.SignalRError) -> Response:
         error = as_refresh_refusal(error)
     status = status_of(error)
     name = (request.view_args or {}).get("hub", "")
-    logger.info("hub %.100r refused with %d: %s", name, status, error_text(error))
+    logger.info("hub %.100r refused with %d: %s", name, status, log_text(error))
     options = options_of(name)
     headers = [*FIXED_HEADERS, *cors_headers(request, options.origins)]
     if status == 401:

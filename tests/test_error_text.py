@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from flask_signalr.error_text import error_text, kind_of
+from flask_signalr.error_text import error_text, kind_of, log_text
 
 
 class Mute(Exception):
@@ -26,6 +26,14 @@ def test_an_exception_says_what_it_says() -> None:
 @pytest.mark.parametrize("answer", [None, 7, b"bytes", ValueError("no text"), RecursionError()])
 def test_an_exception_that_cannot_tell_is_called_by_its_type(answer: Any) -> None:
     assert error_text(Mute(answer)) == "Mute"
+
+
+@pytest.mark.parametrize("letter", ["\n", "\r", "\x1b", "\x85", "\u2028", "\x00"])
+def test_nobody_forges_a_line_of_the_log(letter: str) -> None:
+    """Log injection: an app's own auth scheme may quote what a caller brought."""
+    text = log_text(ValueError(f"unknown token: x{letter}INFO ada was let in, größe 3"))
+
+    assert text == f"unknown token: x{letter!r}INFO ada was let in, größe 3".replace("'", "")
 
 
 def test_an_interrupt_is_not_swallowed() -> None:

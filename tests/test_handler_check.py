@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from flask_signalr import CookieAuth, Invocation, SignalR
+from flask_signalr import CookieAuth, Invocation, ServerSdkUrl, SignalR
 from flask_signalr.errors import ConfigurationError
 from flask_signalr.handler_check import accept_for
 from tests.apps import create_app, negotiate
@@ -95,6 +95,10 @@ def declare_guard_when_mounted() -> None:
     signalr.hub("chat", collision_guard=LATER)
 
 
+def mount_culture() -> None:
+    create_app(SignalR(server_sdk_url=ServerSdkUrl(culture=LATER)))
+
+
 async def load_user() -> str:
     return "ada"
 
@@ -119,6 +123,7 @@ def test_every_form_of_an_async_function_is_seen() -> None:
         ("mount_event", "on_disconnected"),
         ("declare_when_mounted", "on_connected"),
         ("mount_user_loader", "CookieAuth(load_user)"),
+        ("mount_culture", "ServerSdkUrl(culture=…)"),
         ("mount_provider", "user_id_provider="),
         ("mount_filter_of_a_hub", "claims_filter="),
         ("declare_guard_when_mounted", "collision_guard="),

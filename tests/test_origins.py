@@ -234,6 +234,22 @@ def test_a_star_in_the_list_is_told_why_it_cannot_be() -> None:
         parse_origins(["*"])
 
 
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "Endpoint=https://chat.service.example;AccessKey=0123456789;",
+        "https://chat.service.example;AccessKey=0123456789",
+        "0123456789" * 4,
+        "https://ada:0123456789@www.example",
+    ],
+)
+def test_a_key_that_stands_in_an_origins_place_is_not_shown(secret: str) -> None:
+    with pytest.raises(ConfigurationError) as refusal:
+        parse_origins([secret])
+
+    assert "0123456789" not in str(refusal.value)
+
+
 # Over HTTP.
 
 

@@ -590,6 +590,22 @@ def test_a_policys_refusal_is_logged_where_negotiate_logs_with_the_requirement(
     ]
 
 
+def test_log_forging_by_what_a_scheme_quotes_fails(caplog: pytest.LogCaptureFixture) -> None:
+    """Log injection: an app's own auth scheme may say what it was brought."""
+    caplog.set_level(logging.INFO, "flask_signalr")
+
+    class Tickets(AuthScheme):
+        def authenticate(self, request: Request) -> Principal | None:
+            raise AuthenticationFailed(f"no ticket {request.args['ticket']}")
+
+    signalr = SignalR(auth=[Tickets()])
+    signalr.hub("chat")
+    create_app(signalr).test_client().post("/chat/negotiate?ticket=7%0AINFO%20ada%20signed%20in%0D%1B[2J")
+
+    (record,) = caplog.records
+    assert record.getMessage().endswith(r"no ticket 7\nINFO ada signed in\r\x1b[2J")
+
+
 def test_log_forging_by_a_hubs_name_fails(caplog: pytest.LogCaptureFixture) -> None:
     """Log injection: a line break in the path must not begin a line of its own."""
     caplog.set_level(logging.INFO, "flask_signalr")

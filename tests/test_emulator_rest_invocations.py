@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from flask_signalr.errors import ProtocolError
 from flask_signalr.messages import CompletionMessage, InvocationMessage
 from tests.emulated import client_token, emulating, records
 from tests.rest_calls import Rest, code_of, content_of, heard
@@ -57,6 +58,18 @@ def asked_id(connection: Any) -> str:
     (asked,) = heard(connection)
     assert isinstance(asked, InvocationMessage)
     return str(asked.invocation_id)
+
+
+def test_a_call_that_cannot_be_written_leaves_nobody_waiting() -> None:
+    rest = Rest()
+    ada = rest.connect("ada")
+    told: list[object] = []
+
+    with pytest.raises(ProtocolError):
+        rest.service.invoke(ada, "ask", [object()], rest.now, told.append)
+    rest.service.drop(ada, rest.now)
+
+    assert told == []
 
 
 def test_a_client_that_leaves_owes_nothing_more() -> None:

@@ -187,6 +187,39 @@ async def test_an_app_that_is_not_there_refuses_everybody() -> None:
     assert message["error"] == "The app refused the connection."
 
 
+async def test_no_proxy_of_the_environment_gets_to_see_the_calls(
+    wire: Wire, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They hold the claims of users, and the app is on this machine as a rule."""
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("HTTP_PROXY", "http_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    upstream.answer = echoing
+
+    socket = await wire.websocket(ADA)
+
+    assert (await result_of(socket))["result"] == []
+
+
+async def test_a_cookie_of_one_answer_is_not_part_of_the_next_call(wire: Wire, upstream: Upstream) -> None:
+    """It would make one user's session everybody's."""
+
+    async def with_cookie(request: web.Request, body: bytes) -> web.Response:
+        answer = echo(body)
+        answer.set_cookie("session", "of ada")
+        return answer
+
+    upstream.answer = with_cookie
+    wire.emulator.replace_upstream(upstream.url.replace("127.0.0.1", "localhost"))  # addresses have no cookies anyway
+    socket = await wire.websocket(ADA)
+
+    results = [(await result_of(socket))["result"] for _ in range(2)]
+
+    assert results == [[], []]
+    assert not [headers for headers in upstream.headers if "Cookie" in headers]
+
+
 async def test_a_redirect_is_not_followed(wire: Wire, upstream: Upstream) -> None:
     """The attack: an answer that sends the signed request, claims and all, to another host."""
 

@@ -7,6 +7,9 @@ import pytest
 from flask import Blueprint, Flask, Response, request, session
 
 from flask_signalr import CookieAuth, Invocation, QueryRouter, SignalR, everything
+from flask_signalr.emulator import EmulatorSettings
+from flask_signalr.emulator.service import Service
+from flask_signalr.endpoints import ServiceEndpoint
 from flask_signalr.errors import (
     AccessTokenRefused,
     ConfigurationError,
@@ -14,7 +17,10 @@ from flask_signalr.errors import (
     NegotiationRefused,
     ProtocolError,
 )
+from flask_signalr.rest.exchange import ServiceRequest
 from flask_signalr.testing import FakeService
+from flask_signalr.testing.exchange import Exchange
+from flask_signalr.testing.rest_road import RestRoad
 from tests import apps
 from tests.apps import CONNECTION_STRING, NameAuth, named
 
@@ -134,6 +140,21 @@ def test_a_renewal_that_the_service_would_not_accept_is_found() -> None:
 
     with pytest.raises(AccessTokenRefused):
         service.refresh("chat", ada, headers=named("ada"))
+
+
+@pytest.mark.parametrize("token", ["", "Bearer x", "Bearer e30.e30.e30"])
+def test_the_road_of_a_test_asks_for_the_token_that_the_service_asks_for(token: str) -> None:
+    """Or a test would not find an app that signs with another key."""
+    app, _ = app_with_a_method()
+    endpoint = ServiceEndpoint.parse(CONNECTION_STRING)
+    settings = EmulatorSettings()
+    exchange = Exchange(app, Service(settings), lambda: 0)
+    road = RestRoad(exchange, lambda: [endpoint], settings, lambda: 0, {})
+    url = f"{endpoint.server_base_url}api/hubs/chat/:send?api-version=2022-06-01"
+
+    answer = road(ServiceRequest("POST", url, {"Authorization": token} if token else {}, b"{}", 1))
+
+    assert answer.status == 401
 
 
 def test_an_app_moves_to_another_service_in_a_test() -> None:

@@ -3,12 +3,14 @@
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from inspect import iscoroutinefunction
 from typing import Any, cast
 
 from flask import Flask, Request, current_app, request
 
 from flask_signalr.auth.scheme import AuthScheme
 from flask_signalr.auth.session_end import session_ends_at
+from flask_signalr.claims import NO_CLAIMS
 from flask_signalr.error_text import kind_of
 from flask_signalr.errors import AuthenticationFailed, ConfigurationError, MissingExtra
 from flask_signalr.handler_check import accept_for
@@ -39,11 +41,11 @@ def user_principal(user: Any) -> Principal:
     ):
         if isinstance(value, str):
             claims.append((claim_type, value))
-    roles = getattr(user, "roles", ())
-    if isinstance(roles, Iterable) and not isinstance(roles, str):
+    roles = getattr(user, "roles", None)
+    if roles is not None and isinstance(roles, Iterable) and not isinstance(roles, str):
         names = (getattr(role, "name", role) for role in roles)
         claims.extend(("role", name) for name in names if isinstance(name, str))
-    return Principal(str(name), claims, scheme=CookieAuth.scheme)
+    return Principal(str(name), claims or NO_CLAIMS, scheme=CookieAuth.scheme)
 
 
 class CookieAuth(AuthScheme):
@@ -77,6 +79,7 @@ class CookieAuth(AuthScheme):
         to_principal: Callable[[Any], Principal] = user_principal,
     ) -> None:
         self._load_user = _flask_login_user() if load_user is None else load_user
+        self._is_async = iscoroutinefunction(self._load_user)
         self.to_principal = to_principal
         for function in (self._load_user, self.to_principal):
             if not callable(cast("object", function)):
@@ -97,7 +100,7 @@ class CookieAuth(AuthScheme):
             AuthenticationFailed: The user is signed in and its account is not active (Flask-Login's ``is_active``).
         """
         app: Flask = current_app._get_current_object()  # type: ignore[attr-defined] # a proxy looks up each time anew
-        user = app.ensure_sync(self._load_user)()
+        user = app.ensure_sync(self._load_user)() if self._is_async else self._load_user()
         if not user:  # None, and what sessions hold of nobody: "", 0, {}
             return None
         authenticated = getattr(user, "is_authenticated", True)

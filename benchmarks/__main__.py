@@ -28,7 +28,7 @@ Measures what flask_signalr costs, as ratios to what one would use otherwise, an
 
 Subject and peer take turns, each for a moment, and a ratio is the median over all turns: what else the machine does
 meets both. (c) and (j) count requests per second, with the servers on one core and the load generator wrk on another,
-and (g) sends per second, all over loopback only; the others count CPU time. All takes about four minutes.
+and (g) sends per second, all over loopback only; the others count CPU time. All takes about five minutes.
 
 Read a line as: the subject takes so many times what its peer takes; in (c), (g) and (j), it manages so many times the
 requests.

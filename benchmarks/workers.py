@@ -36,12 +36,11 @@ def run(progress: Callable[[str], None]) -> list[Row]:
             targets[_name(workers, endpoints)] = Target(port, "/bearer/negotiate", headers)
         rates = load_in_turns(targets, load_core, ROUNDS, progress)
     one, *several = ENDPOINTS
+    alone, *together = WORKERS
     return [
-        *(
-            row(rates, _name(workers, endpoints), _name(workers, one), Bound(at_least=0.95))
-            for workers, endpoints in product(WORKERS, several)
-        ),
-        row(rates, _name(max(WORKERS), one), _name(1, one)),
+        *(row(rates, _name(alone, size), _name(alone, one), Bound(at_least=0.95)) for size in several),
+        *(row(rates, _name(workers, size), _name(workers, one)) for workers, size in product(together, several)),
+        *(row(rates, _name(workers, one), _name(alone, one)) for workers in together),
     ]
 
 

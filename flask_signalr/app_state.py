@@ -19,6 +19,7 @@ from flask_signalr.hub import Declaration
 from flask_signalr.hub_options import HubKeywords, HubOptions
 from flask_signalr.mounted_hub import MountedHub
 from flask_signalr.rest.exchange import Transport
+from flask_signalr.rest.per_process import PerProcess
 from flask_signalr.sign_out import SignOut
 from flask_signalr.stores.store import Store
 
@@ -52,6 +53,8 @@ class AppState:
         self._schemes: list[AuthScheme] = []
         self._transport: Transport | None = None
         self._adapt: Callable[[Settings], Settings] = lambda settings: settings
+        # One for all settings, so that an app hears of changes in their order.
+        self._announcer = PerProcess(partial(EndpointAnnouncer, app))
         self._warned: dict[str, set[str]] = {}  # by hub, for all settings: a warning that came once is known
         self._declarations = declarations
         self._defaults = defaults
@@ -118,7 +121,7 @@ class AppState:
     def _services(
         self, settings: Settings, store: Store | None = None, entra: "EntraAccess | None" = None
     ) -> AppServices:
-        return AppServices(settings, partial(EndpointAnnouncer, self.app), store, entra)
+        return AppServices(settings, self._announcer, store, entra)
 
     @property
     def endpoints(self) -> AppEndpoints:

@@ -6,6 +6,7 @@ import queue
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -152,14 +153,14 @@ def with_wrong_key(site: Regions, name: str) -> dict[str, str]:
     return site.strings | {name: with_another_key(site.strings[name])}
 
 
-def threads() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name == THREAD]
+def threads(name: str = THREAD) -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == name]
 
 
-def until_no_thread() -> None:
-    for thread in threads():
+def until_no_thread(name: str = THREAD) -> None:
+    for thread in threads(name):
         thread.join(LONGEST_WAIT)
-    assert not threads()
+    assert not threads(name)
 
 
 def test_clients_are_sent_where_the_service_is_up(site: Regions) -> None:
@@ -251,6 +252,32 @@ def test_a_reload_keeps_what_is_known_and_lets_the_former_thread_end(site: Regio
     assert former != threads()
     assert kept == {"west"}
     assert {one.name for one in still_in_use.reachable()} == {"west"}
+
+
+def test_changes_are_told_one_after_the_other_over_a_reload_too(site: Regions) -> None:
+    """A receiver that takes long would hear that an endpoint is up before it has heard that it was down."""
+    begun: queue.SimpleQueue[str] = queue.SimpleQueue()
+    may_end = threading.Event()
+
+    def slow(sender: Flask, status: EndpointStatus) -> None:
+        begun.put(status.name)
+        may_end.wait(LONGEST_WAIT)
+
+    with endpoint_changed.connected_to(slow, sender=site.app):
+        site.places()
+        site.services["east"].stop()
+        first = begun.get(timeout=LONGEST_WAIT)
+        site.signalr.reload()
+        site.services["west"].stop()
+        while site.signalr.endpoints.status()[1].is_up:
+            time.sleep(0.01)
+        with pytest.raises(queue.Empty):
+            begun.get(timeout=0.3)
+        may_end.set()
+        second = begun.get(timeout=LONGEST_WAIT)
+        until_no_thread("flask-signalr-endpoint-changed")
+
+    assert (first, second) == ("east", "west")
 
 
 @pytest.mark.parametrize("is_alone", [False, True], ids=["nothing is probed", "one endpoint"])

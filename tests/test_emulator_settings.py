@@ -24,7 +24,6 @@ def test_the_defaults_are_those_of_microsofts_emulator() -> None:
         ("::1", "http://[::1]:5"),
         ("0.0.0.0", "http://localhost:5"),
         ("::", "http://localhost:5"),
-        ("", "http://localhost:5"),
         ("build.example", "http://build.example:5"),
     ],
 )
@@ -39,6 +38,12 @@ def test_the_connection_string_leads_back_to_the_emulator(host: str, url: str) -
 def test_a_port_that_is_none_is_refused(port: int) -> None:
     with pytest.raises(ConfigurationError, match=f"port: {port} is no port"):
         EmulatorSettings(port=port)
+
+
+def test_an_empty_host_is_refused() -> None:
+    """It comes of a variable that is not set, and would open the emulator to the whole network."""
+    with pytest.raises(ConfigurationError, match="host: it is empty; give what to listen on, such as localhost"):
+        EmulatorSettings(host="")
 
 
 @pytest.mark.parametrize("keys", [(), ("",), (" ",), ("a;b",), ("a\n",), (" a",), (DEVELOPMENT_KEY, "")])

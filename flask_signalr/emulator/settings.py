@@ -15,7 +15,7 @@ ENTRA_AUDIENCE = "https://signalr.azure.com"
 """The audience of Microsoft Entra tokens for the service, in every subscription."""
 
 _HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*")
-_WILDCARDS = ("", "0.0.0.0", "::")  # noqa: S104 -- compared with, not bound to
+_WILDCARDS = ("0.0.0.0", "::")  # noqa: S104 -- compared with, not bound to
 
 
 @dataclass(frozen=True)
@@ -89,6 +89,8 @@ class EmulatorSettings:
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65535:
             raise ConfigurationError(f"port: {self.port} is no port; choose one from 0 (any free one) to 65535")
+        if not self.host:  # asyncio would listen on all addresses
+            raise ConfigurationError("host: it is empty; give what to listen on, such as localhost (--host)")
         checked_access_keys(self.access_keys)
         for host in self.audience_hosts:
             if not _HOST.fullmatch(host):

@@ -102,9 +102,16 @@ def test_an_async_receiver_hears_too() -> None:
         assert got.get(timeout=LONGEST_WAIT) is DOWN
 
 
-def sending() -> int:
-    """Return how many threads send."""
-    return [thread.name for thread in threading.enumerate()].count("flask-signalr-endpoint-changed")
+def sending() -> list[threading.Thread]:
+    """Return the threads that send."""
+    return [thread for thread in threading.enumerate() if thread.name == "flask-signalr-endpoint-changed"]
+
+
+@pytest.fixture(autouse=True)
+def nobody_sends() -> None:
+    """Wait for what an earlier test leaves behind: a thread ends a moment after its last receiver."""
+    for thread in sending():
+        thread.join(LONGEST_WAIT)
 
 
 def test_a_receiver_that_takes_its_time_holds_up_nobody_else() -> None:
@@ -120,7 +127,7 @@ def test_a_receiver_that_takes_its_time_holds_up_nobody_else() -> None:
         announce = EndpointAnnouncer(app)
         announce(DOWN)
         announce(UP)
-        threads = sending()
+        threads = len(sending())
         let_go.set()
 
         received = [got.get(timeout=LONGEST_WAIT) for _ in range(2)]

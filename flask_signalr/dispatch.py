@@ -3,7 +3,7 @@
 import inspect
 import logging
 import uuid
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from dataclasses import replace
 from typing import Any
 
@@ -88,7 +88,7 @@ def connected(methods: HubMethods, invocation: Invocation, run: Run) -> None:
     """
     try:
         for function in methods.connected:
-            _call(run, function, invocation)
+            _check_ran(_call(run, function, invocation))
     except AuthorizationDenied as exc:
         log_denial(logger, exc, invocation.hub, None)
         raise
@@ -110,9 +110,19 @@ def disconnected(methods: HubMethods, invocation: Invocation, error: str | None,
     """
     for function in methods.disconnected:
         try:
-            _call(run, function, invocation, error)
+            _check_ran(_call(run, function, invocation, error))
         except Exception as exc:  # noqa: BLE001 - an app's function may raise anything; it is logged
             _log(invocation, exc)
+
+
+def _check_ran(result: object) -> None:
+    """Refuse what a handler returns that has not begun: the gate in it would let everybody in.
+
+    Raises:
+        TypeError: It is a generator, or is to be awaited in another way than a coroutine.
+    """
+    if isinstance(result, Generator | AsyncGenerator | Awaitable):
+        raise TypeError(f"a handler returned {kind_of(result)}, so nothing of it ran")
 
 
 class _Refused(Exception):

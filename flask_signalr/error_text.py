@@ -2,7 +2,7 @@
 
 import re
 
-_BREAKS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")  # of lines, and whatever else moves a terminal's cursor
+_BREAKS = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")  # of lines, and what else moves a cursor
 
 
 def error_text(error: BaseException) -> str:
@@ -18,7 +18,10 @@ def error_text(error: BaseException) -> str:
 
 
 def log_text(error: BaseException) -> str:
-    """Return what an exception says, as one line: an app's own code may quote a caller, who could forge another."""
+    """Return what an exception says, as one line: an app's own code may quote a caller, who could forge another.
+
+    A traceback that is logged with it has the text as it is; its lines stand under the one that tells of it.
+    """
     return _BREAKS.sub(lambda found: repr(found[0])[1:-1], error_text(error))
 
 

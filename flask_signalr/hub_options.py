@@ -155,11 +155,21 @@ def _remedy(keyword: str) -> str:
 
 def _check_order(schemes: Sequence[AuthScheme]) -> None:
     """Refuse a scheme that would never be asked."""
-    issuers = [scheme.issuer for scheme in schemes if isinstance(scheme, BearerAuth)]
+    issuers = [
+        scheme.issuer
+        for scheme in schemes
+        if isinstance(scheme, BearerAuth) and type(scheme).authenticate is BearerAuth.authenticate
+    ]
     if None in issuers[:-1]:
         raise ConfigurationError(
             "auth= has a BearerAuth without issuer= before another one: it takes every bearer token for its own; give "
             "each of them the issuer of its tokens"
+        )
+    twice = next((issuer for number, issuer in enumerate(issuers) if issuer in issuers[:number]), None)
+    if twice is not None:
+        raise ConfigurationError(
+            f"auth= has two BearerAuth of the issuer {twice!r}, and the first refuses what is not for it: make it one, "
+            "with all of its audiences, as audience=[…, …]"
         )
 
 

@@ -70,7 +70,7 @@ class RedactTokens(logging.Filter):
         try:
             message = record.getMessage()
         except Exception:  # noqa: BLE001 -- arguments that do not fit: logging would write them out as they are
-            message = f"{record.msg} {record.args}"
+            message = f"{record.msg} {_shown(record.args)}"
         redacted = redact(message)
         if redacted != message:
             record.msg, record.args = redacted, None
@@ -78,6 +78,13 @@ class RedactTokens(logging.Filter):
         if record.stack_info:
             record.stack_info = redact(record.stack_info)
         return True
+
+
+def _shown(arguments: object) -> str:
+    try:
+        return str(arguments)
+    except Exception as exc:  # noqa: BLE001 -- an app's own class, which must not fail where it is only logged
+        return f"({type(exc).__name__} while its arguments were written)"
 
 
 def _redact_traceback(record: logging.LogRecord) -> None:

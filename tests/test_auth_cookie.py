@@ -2,11 +2,12 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from flask import Flask, session
+from flask import Flask, request, session
 from flask.testing import FlaskClient
 from flask.typing import ResponseReturnValue
 from flask_login import LoginManager, UserMixin, login_user, logout_user
@@ -445,6 +446,29 @@ def test_connecting_with_an_empty_session_value_fails(nobody: object) -> None:
 def test_a_keyword_that_is_no_function_is_told_at_once() -> None:
     with pytest.raises(ConfigurationError, match="takes functions, not 'session'"):
         CookieAuth("session")  # type: ignore[arg-type]
+
+
+async def nobody() -> None:
+    """Nobody is signed in."""
+
+
+def find() -> Any:
+    return nobody()
+
+
+class Finds:
+    async def __call__(self) -> None:
+        """Nobody is signed in."""
+
+
+@pytest.mark.filterwarnings("ignore:coroutine .* was never awaited:RuntimeWarning")
+@pytest.mark.parametrize("load_user", [find, Finds()], ids=["function", "object"])
+def test_what_would_have_to_be_awaited_signs_nobody_on(load_user: Callable[[], Any]) -> None:
+    """A coroutine is true, whoever it would have found, and a lenient ``to_principal`` takes it for a user."""
+    scheme = CookieAuth(load_user, to_principal=lambda user: Principal("somebody"))
+
+    with Flask(__name__).test_request_context(), pytest.raises(TypeError, match="returned a coroutine: give it the"):
+        scheme.authenticate(request)
 
 
 def test_an_async_function_finds_the_user_as_an_async_view_would() -> None:

@@ -536,6 +536,53 @@ def test_whatever_a_handler_raises_refuses_the_client(error: Exception, text: st
     assert not seen
 
 
+def gate(invocation: Invocation) -> Any:
+    yield
+    raise AuthorizationDenied("nobody")
+
+
+async def later_gate(invocation: Invocation) -> Any:
+    yield
+    raise AuthorizationDenied("nobody")
+
+
+def behind_a_decorator(function: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(function)
+    def call_it(*arguments: Any) -> Any:
+        return function(*arguments)
+
+    return call_it
+
+
+class Later:
+    """To be awaited, and no coroutine."""
+
+    def __await__(self) -> Any:
+        yield
+        raise AuthorizationDenied("nobody")
+
+
+@pytest.mark.parametrize(
+    ("function", "kind"),
+    [
+        (behind_a_decorator(gate), "a generator"),
+        (behind_a_decorator(later_gate), "an async_generator"),
+        (lambda invocation: Later(), "a Later"),
+    ],
+)
+def test_a_gate_that_has_not_begun_lets_nobody_in(
+    function: Callable[..., Any], kind: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Such a function cannot be told when it is declared, and a call of it runs nothing."""
+    methods = HubMethods()
+    methods.add_connected(function)
+
+    with pytest.raises(AuthorizationDenied):
+        connected(methods, call(None), run)
+
+    assert f"a handler returned {kind}, so nothing of it ran" in caplog.text
+
+
 def test_a_failure_at_connect_is_found_in_the_log_by_its_id(caplog: pytest.LogCaptureFixture) -> None:
     methods = HubMethods()
     methods.add_connected(leak)

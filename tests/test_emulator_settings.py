@@ -46,6 +46,15 @@ def test_an_empty_host_is_refused() -> None:
         EmulatorSettings(host="")
 
 
+@pytest.mark.parametrize("setting", ["audience_hosts", "entra_app_ids"])
+def test_one_text_in_the_place_of_several_is_refused(setting: str) -> None:
+    """Each of its letters would be taken for one."""
+    wrong: Any = {setting: "signalr.example"}
+
+    with pytest.raises(ConfigurationError, match=f"{setting}: give a tuple"):
+        EmulatorSettings(**wrong)
+
+
 @pytest.mark.parametrize("keys", [(), ("",), (" ",), ("a;b",), ("a\n",), (" a",), (DEVELOPMENT_KEY, "")])
 def test_an_access_key_that_no_connection_string_can_hold_is_refused(keys: Any) -> None:
     with pytest.raises(ConfigurationError, match="access key") as caught:

@@ -1,6 +1,8 @@
 """From the AuthType of a connection string to a credential of azure-identity."""
 
+import os
 import re
+import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -47,6 +49,35 @@ def self_signed() -> bytes:
 )
 def test_each_kind_is_azure_identitys_own(description: EntraCredential, kind: str) -> None:
     assert type(make_credential(description)).__name__ == kind
+
+
+FORKS = """
+import os, sys, threading, time
+from flask_signalr.connection_string import EntraCredential
+from flask_signalr.entra.credentials import make_credential
+
+def make():
+    make_credential(EntraCredential("client_secret", "client", "tenant", "secret"))
+
+threading.Thread(target=make).start()
+while "azure.identity" not in sys.modules:
+    time.sleep(0.0005)
+child = os.fork()
+if child:
+    sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+made = threading.Thread(target=make, daemon=True)
+made.start()
+made.join(20)
+os._exit(made.is_alive())
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_process_that_is_forked_while_azure_identity_is_imported_can_import_it_too() -> None:
+    """A server that loads the app, uses it and forks would have a worker that never gets a token."""
+    ended = subprocess.run([sys.executable, "-W", "ignore", "-c", FORKS], check=False, capture_output=True, text=True)
+
+    assert (ended.returncode, ended.stderr) == (0, "")
 
 
 def test_a_certificate_is_read(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ def test_an_exception_that_cannot_tell_is_called_by_its_type(answer: Any) -> Non
     assert error_text(Mute(answer)) == "Mute"
 
 
-@pytest.mark.parametrize("letter", ["\n", "\r", "\x1b", "\x85", "\u2028", "\x00"])
+@pytest.mark.parametrize("letter", ["\n", "\r", "\x1b", "\x85", "\u2028", "\u202e", "\u2066", "\x00"])
 def test_nobody_forges_a_line_of_the_log(letter: str) -> None:
     """Log injection: an app's own auth scheme may quote what a caller brought."""
     text = log_text(ValueError(f"unknown token: x{letter}INFO ada was let in, größe 3"))

@@ -4,6 +4,7 @@ import dataclasses
 from typing import Any
 
 import pytest
+from flask import Request
 
 from flask_signalr.auth.bearer import BearerAuth
 from flask_signalr.auth.scheme import AuthScheme
@@ -72,6 +73,19 @@ def test_bearer_tokens_of_whatever_issuer_may_be_asked_for_last() -> None:
     assert HubOptions(auth=schemes).auth == schemes
 
 
+class OfOnePath(BearerAuth):
+    """Leaves other requests to others."""
+
+    def authenticate(self, request: Request) -> Principal | None:
+        return super().authenticate(request) if request.path.startswith("/chat") else None
+
+
+def test_a_scheme_that_chooses_its_requests_may_stand_before_another() -> None:
+    schemes = (OfOnePath(SECRET), BearerAuth(SECRET))
+
+    assert HubOptions(auth=schemes).auth == schemes
+
+
 def test_options_cannot_be_changed() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         HubOptions().allow_anonymous = True  # type: ignore[misc]
@@ -96,6 +110,11 @@ ORIGINS = "allowed_origins= takes a list of origins"
             "auth",
             [BearerAuth(SECRET), Somebody(), BearerAuth(SECRET, issuer="b")],
             "auth= has a BearerAuth without issue",
+        ),
+        (
+            "auth",
+            [BearerAuth(SECRET, issuer="a"), Somebody(), BearerAuth(SECRET, issuer="a", audience="b")],
+            "auth= has two BearerAuth of the issuer 'a', and the first",
         ),
         ("allow_anonymous", "no", "allow_anonymous= takes True or False"),
         ("allow_anonymous", 1, "allow_anonymous= takes True or False"),

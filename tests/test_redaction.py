@@ -194,6 +194,18 @@ def test_a_record_that_cannot_be_formatted_still_passes_without_its_token(argume
     assert "[redacted]" in text
 
 
+def test_a_record_whose_argument_cannot_be_written_fails_no_request() -> None:
+    class Broken:
+        def __repr__(self) -> str:
+            raise ValueError
+
+    record = record_of(f"%s {JWT}", Broken())
+
+    assert RedactTokens().filter(record)
+    assert JWT not in record.getMessage()
+    assert "ValueError while its arguments were written" in record.getMessage()
+
+
 # Where it is put.
 
 

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from inspect import iscoroutinefunction
+from inspect import iscoroutine, iscoroutinefunction
 from typing import Any, cast
 
 from flask import Flask, Request, current_app, request
@@ -101,6 +101,8 @@ class CookieAuth(AuthScheme):
         """
         app: Flask = current_app._get_current_object()  # type: ignore[attr-defined] # a proxy looks up each time anew
         user = app.ensure_sync(self._load_user)() if self._is_async else self._load_user()
+        if iscoroutine(user):  # true, whoever it would have found
+            raise TypeError("CookieAuth(load_user) returned a coroutine: give it the async def function itself")
         if not user:  # None, and what sessions hold of nobody: "", 0, {}
             return None
         authenticated = getattr(user, "is_authenticated", True)

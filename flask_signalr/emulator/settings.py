@@ -92,17 +92,26 @@ class EmulatorSettings:
         if not self.host:  # asyncio would listen on all addresses
             raise ConfigurationError("host: it is empty; give what to listen on, such as localhost (--host)")
         checked_access_keys(self.access_keys)
+        self._check_texts()
+        EntraRoles(self.entra_app_ids)
+        if self.entra_issuer is None and self.entra_app_ids:
+            raise ConfigurationError(
+                "entra_app_ids: there is no issuer whose tokens could name them; add one (--entra-issuer)"
+            )
+        self._check_upstream()
+
+    def _check_texts(self) -> None:
+        for name in ("audience_hosts", "entra_app_ids"):
+            if isinstance(getattr(self, name), str):  # else each of its letters would be one
+                raise ConfigurationError(f"{name}: give a tuple, with a comma after a single one")
         for host in self.audience_hosts:
             if not _HOST.fullmatch(host):
                 raise ConfigurationError(
                     f"audience_hosts: {host!r} is no host name; give it alone, without scheme, port and brackets "
                     "(--audience-host)"
                 )
-        EntraRoles(self.entra_app_ids)
-        if self.entra_issuer is None and self.entra_app_ids:
-            raise ConfigurationError(
-                "entra_app_ids: there is no issuer whose tokens could name them; add one (--entra-issuer)"
-            )
+
+    def _check_upstream(self) -> None:
         if self.upstream is not None and self.upstream_settings is not None:
             raise ConfigurationError(
                 "upstream, upstream_settings: choose one, a URL for everything or a file with rules (--upstream, "

@@ -1,7 +1,9 @@
 """The credentials of Microsoft Entra ID that connection strings describe, made with azure-identity."""
 
 import inspect
+import os
 import re
+import threading
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,6 +17,11 @@ SCOPE = "https://signalr.azure.com/.default"
 """What the tokens are for: Azure SignalR Service, whichever instance it is (``MicrosoftEntraApplication.cs``)."""
 
 _TENANT = re.compile(r"[A-Za-z0-9.-]+")  # as azure-identity's validate_tenant_id has it
+
+# A process that forks in the midst of an import leaves its child a module's lock that nobody opens any more.
+_making = threading.Lock()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_making.acquire, after_in_parent=_making.release, after_in_child=_making.release)
 
 _READ_TIMEOUT = 15
 _OF_AN_APPLICATION = {"connection_timeout": 5, "read_timeout": _READ_TIMEOUT, "retry_total": 2}
@@ -90,9 +97,10 @@ def make_credential(description: EntraCredential) -> TokenCredential:
         FetchFailed: It cannot be made, such as of a file that is no certificate.
     """
     try:
-        import azure.identity
+        with _making:
+            import azure.identity
 
-        return _made(azure.identity, description)
+            return _made(azure.identity, description)
     except Exception as exc:  # whatever the environment, a file and cryptography come to
         cause = f"{type(exc).__name__}: {' '.join(str(exc).split())}"  # no text quotes a secret here
         remedy = "check the environment variables that it reads, AZURE_… among them, and the extra entra"

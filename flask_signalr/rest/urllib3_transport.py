@@ -16,6 +16,7 @@ from urllib3.exceptions import (
     ConnectTimeoutError,
     HTTPError,
     InvalidHeader,
+    LocationParseError,
     MaxRetryError,
     NewConnectionError,
     ProxyError,
@@ -219,6 +220,8 @@ def _unreachable(request: ServiceRequest, error: HTTPError) -> ServiceUnreachabl
     elif isinstance(reason, SSLError):
         fault = "cannot be spoken to over TLS"
         remedy = f"check this machine's clock and SSL_CERT_FILE, and whether a proxy reads along; it is said: {reason}"
+    elif isinstance(reason, LocationParseError):
+        fault, remedy = "cannot be looked up", "check the host names in the connection string and in HTTPS_PROXY"
     elif isinstance(reason, NewConnectionError | ConnectTimeoutError):
         fault, remedy = "cannot be connected to", "check its address in the connection string, and the network"
     elif isinstance(reason, Urllib3TimeoutError):
@@ -230,5 +233,5 @@ def _unreachable(request: ServiceRequest, error: HTTPError) -> ServiceUnreachabl
         method=request.method,
         path=parts.path,
     )
-    failure.may_have_arrived = not isinstance(reason, NewConnectionError | ConnectTimeoutError | ProxyError)
+    failure.may_have_arrived = not isinstance(reason, NewConnectionError | ConnectTimeoutError | ProxyError | LocationParseError)
     return failure

@@ -352,7 +352,7 @@ def test_a_proxy_that_is_none_is_told_without_its_password(proxy: str, proxied: 
 def test_a_proxys_name_that_is_none_is_told_without_its_password(proxied: Callable[[str, str], None]) -> None:
     proxied("https_proxy", "http://ada:p4ssw0rd@proxy..example:80")
 
-    with pytest.raises(ServiceUnreachable, match="check the host names in the .* and in HTTPS_PROXY") as raised:
+    with pytest.raises(ServiceUnreachable, match=r"check the host names in the .* and in HTTPS_PROXY") as raised:
         Urllib3Transport()(to_service("https"))
 
     assert not raised.value.may_have_arrived

@@ -210,6 +210,9 @@ def _answer(request: ServiceRequest, response: BaseHTTPResponse) -> ServiceRespo
     return ServiceResponse(response.status, {name.lower(): text for name, text in response.headers.items()}, body)
 
 
+_NEVER_SENT = (NewConnectionError, ConnectTimeoutError, ProxyError, LocationParseError)
+
+
 def _unreachable(request: ServiceRequest, error: HTTPError) -> ServiceUnreachable:
     reason: Exception = (error.reason if isinstance(error, MaxRetryError) else None) or error
     parts = urlsplit(request.url)
@@ -233,5 +236,5 @@ def _unreachable(request: ServiceRequest, error: HTTPError) -> ServiceUnreachabl
         method=request.method,
         path=parts.path,
     )
-    failure.may_have_arrived = not isinstance(reason, NewConnectionError | ConnectTimeoutError | ProxyError | LocationParseError)
+    failure.may_have_arrived = not isinstance(reason, _NEVER_SENT)
     return failure

@@ -1,5 +1,7 @@
 """What the extension keeps for one app: its settings, and the hubs as they are in this app."""
 
+import logging
+import time
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from importlib.util import find_spec
@@ -30,6 +32,12 @@ if TYPE_CHECKING:
     from flask_signalr.rest.client import ServiceClient
 
 
+logger = logging.getLogger("flask_signalr.config")
+
+LONGEST_KEPT = 300
+"""Seconds for which a request keeps its settings when others are read; event streams go on when their key is gone."""
+
+
 class AppState:
     """``app.extensions["signalr"]``.
 
@@ -38,6 +46,7 @@ class AppState:
         settings: What the app's configuration holds.
         declarations: Every declared hub, by its name; hubs may be added at any time.
         defaults: The keywords of ``SignalR(…)``.
+        clock: Returns seconds.
 
     Attributes:
         app: As given.
@@ -47,15 +56,21 @@ class AppState:
     """
 
     def __init__(
-        self, app: Flask, settings: Settings, declarations: Mapping[str, Declaration], defaults: HubKeywords
+        self,
+        app: Flask,
+        settings: Settings,
+        declarations: Mapping[str, Declaration],
+        defaults: HubKeywords,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.app = app
+        self._clock = clock
         self._schemes: list[AuthScheme] = []
         self._transport: Transport | None = None
         self._adapt: Callable[[Settings], Settings] = lambda settings: settings
         # One for all settings, so that an app hears of changes in their order.
         self._announcer = PerProcess(partial(EndpointAnnouncer, app))
-        self._warned: dict[str, set[str]] = {}  # by hub, for all settings: a warning that came once is known
+        self._warned: dict[str, set[str]] = {}  # by hub, or "", for all settings: a warning that came once is known
         self._declarations = declarations
         self._defaults = defaults
         self._configured = self._checked(Configured(app, settings, defaults, self._services(settings)))
@@ -76,17 +91,22 @@ class AppState:
         """Return what is configured: in a request, what was when it first asked, whatever is read meanwhile.
 
         Args:
-            environ: The request's, for who has it at hand; ``None`` for that of the current one, if there is one.
+            environ: The request's, where it is at hand: looking it up takes a microsecond of each negotiation. ``None``
+                for that of the current one, if there is one.
         """
         if environ is None:
             if not has_request_context():
                 return self._configured
             environ = request.environ
         configured: Configured = environ.setdefault(self._key, self._configured)
+        if configured is not self._configured and self._clock() > configured.kept_until:
+            configured = environ[self._key] = self._configured
         return configured
 
     def reload(self, settings: Settings) -> None:
         """Take other settings from now on; requests that are being answered keep theirs, but for the one that asks.
+
+        They do so for `LONGEST_KEPT` seconds at most.
 
         Raises:
             ConfigurationError: A value cannot be used; then everything stays as it is.
@@ -98,15 +118,21 @@ class AppState:
         configured.services.endpoints.take_over(old.services.endpoints)
         if self._transport is not None:
             configured.services.use_transport(self._transport)
+        old.kept_until = self._clock() + LONGEST_KEPT
         self._configured = configured
         if has_request_context():
             request.environ.pop(self._key, None)
         old.services.endpoints.stop()
 
     def _checked(self, configured: Configured) -> Configured:
-        """Return what was configured, if every declared hub can live with it."""
+        """Return what was configured, if every declared hub can live with it; what to think about is logged once."""
         for declaration in tuple(self._declarations.values()):
             configured.options_of(declaration.keywords)
+        told = self._warned.setdefault("", set())
+        for warning in configured.warnings():
+            if warning not in told:
+                told.add(warning)
+                logger.warning(warning)
         return configured
 
     def check(self, keywords: HubKeywords) -> None:

@@ -119,16 +119,11 @@ class Settings:
             health=HealthSettings(
                 keys.health_interval, keys.health_timeout, keys.health_failures, keys.health_successes
             ),
-            entra=_entra(keys, endpoints, credential),
+            entra=_entra(keys, credential),
         )
 
 
-def _entra(keys: ConfigurationKeys, endpoints: tuple[ServiceEndpoint, ...], credential: object | None) -> EntraSettings:
-    if keys.token_source == "service" and all(endpoint.key is not None for endpoint in endpoints):
-        logger.warning(
-            "SIGNALR_TOKEN_SOURCE=service has no effect: every endpoint has an AccessKey, and with one the app signs "
-            "the tokens of clients itself: leave it out, or take connection strings with an AuthType"
-        )
+def _entra(keys: ConfigurationKeys, credential: object | None) -> EntraSettings:
     name, chosen = ("SIGNALR_CREDENTIAL", keys.credential) if credential is None else ("credential=", credential)
     with naming_key(name):
         return EntraSettings(chosen, keys.token_source == "service")

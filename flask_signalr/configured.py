@@ -1,7 +1,7 @@
 """What follows from one reading of an app's configuration."""
 
-import logging
-from collections.abc import Callable, Collection, Mapping
+import math
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, cast
 
@@ -10,14 +10,12 @@ from flask import Flask
 from flask_signalr.app_services import AppServices
 from flask_signalr.config import Settings
 from flask_signalr.errors import ConfigurationError, MissingExtra
-from flask_signalr.handler_check import accept_for
+from flask_signalr.handler_check import accept_for, to_call
 from flask_signalr.hub_options import HubKeywords, HubOptions
 from flask_signalr.mounted_hub import MountedHub
 from flask_signalr.negotiation import prefixed_hub
 from flask_signalr.stores.memory import MAX_CLAIMS
 from flask_signalr.upstream_token import UpstreamTokenCheck
-
-logger = logging.getLogger("flask_signalr.config")
 
 LONGEST_WINDOW_IN_MEMORY = 600
 """Seconds of a replay window beyond which a store in memory is warned about: it holds so many calls and no more."""
@@ -38,6 +36,7 @@ class Configured:
         options: What a hub without keywords of its own would have.
         token_check: Checks the token of upstream requests; ``None`` if none is demanded.
         hubs: The hubs that were asked for.
+        kept_until: When no request keeps these settings any more, by the clock of whoever reads others; else never.
 
     Raises:
         ConfigurationError: A value cannot be used.
@@ -51,9 +50,9 @@ class Configured:
         token = settings.upstream.token
         self.token_check = None if token is None else UpstreamTokenCheck(token)
         self.hubs: dict[str, MountedHub] = {}
+        self.kept_until = math.inf
         self._names: tuple[int, Mapping[str, str]] = (0, {})
         self.options = self.options_of(defaults)
-        _warn_of_window(settings, services)
         if settings.refresh and services.entra is not None and services.entra.issued_tokens is not None:
             raise ConfigurationError(
                 "SIGNALR_REFRESH: tokens that the service issues cannot be renewed: let the app sign them "
@@ -61,8 +60,29 @@ class Configured:
             )
         _check_extra(settings, services)
 
+    def warnings(self) -> Iterator[str]:
+        """Yield what whoever configured it should think about."""
+        window = self.settings.upstream.replay_window
+        if window > LONGEST_WINDOW_IN_MEMORY and not self.services.store.is_shared:
+            yield (
+                f"SIGNALR_UPSTREAM_REPLAY_WINDOW is {window} s, and the store is memory://: a process remembers "
+                f"{MAX_CLAIMS} calls, refuses some of more than {MAX_CLAIMS // window} in a second, and it knows "
+                "nothing of what other processes handled: set SIGNALR_STORE_URL to a Redis, or the window to "
+                f"{LONGEST_WINDOW_IN_MEMORY} s or less"
+            )
+        if self.settings.entra.has_issued_tokens and self.services.entra is None:
+            yield (
+                "SIGNALR_TOKEN_SOURCE=service has no effect: every endpoint has an AccessKey, and with one the app "
+                "signs the tokens of clients itself: leave it out, or take connection strings with an AuthType"
+            )
+
     def options_of(self, keywords: HubKeywords) -> HubOptions:
-        """Return the options that a hub's keywords come to."""
+        """Return the options that a hub's keywords come to.
+
+        Raises:
+            ConfigurationError: One of its functions is async and the app runs none, or it wants in its tokens what
+                those that the service issues cannot carry.
+        """
         configured: HubKeywords = {
             "allowed_origins": self.settings.allowed_origins,
             "access_token_lifetime": self.settings.access_token_lifetime,
@@ -70,7 +90,7 @@ class Configured:
             "token_options": self.settings.token_options,
             "close_on_expiry": self.settings.close_on_expiry,
         }
-        options = self._sync(HubOptions(**cast("dict[str, Any]", configured | keywords)))
+        options = self._runnable(HubOptions(**cast("dict[str, Any]", configured | keywords)))
         entra = self.services.entra
         if entra is not None and entra.issued_tokens is not None:
             entra.issued_tokens.check(options.claims_filter, options.token_options, options.access_token_lifetime)
@@ -86,43 +106,27 @@ class Configured:
             self._names = (len(plain), names)
         return names.get(name.lower())
 
-    def _sync(self, options: HubOptions) -> HubOptions:
-        """Return options whose ``async def`` functions run as the app's async views do; others stay as they are."""
-        tokens = options.token_options
+    def _runnable(self, options: HubOptions) -> HubOptions:
+        """Return options whose async functions run as the app's async views do; others stay as they are."""
+        tokens, sdk_url = options.token_options, options.sdk_url
         if options.close_on_expiry:
             tokens = replace(tokens, close_on_expiry=True)
         if tokens.diagnostic_client is not None:
-            tokens = replace(tokens, diagnostic_client=self._runnable("diagnostic_client", tokens.diagnostic_client))
-        given = {keyword: getattr(options, keyword) for keyword in _FUNCTIONS}
-        runnable: dict[str, Any] = {
-            keyword: self._runnable(keyword, function) for keyword, function in given.items() if function is not None
-        }
-        if options.sdk_url is not None:  # runs its own
+            tokens = replace(tokens, diagnostic_client=self._run("diagnostic_client=", tokens.diagnostic_client))
+        if sdk_url is not None:  # runs its own
             for name in ("request_id", "culture", "ui_culture"):
-                accept_for(self._app)(f"ServerSdkUrl({name}=…)", getattr(options.sdk_url, name))
+                self._run(f"ServerSdkUrl({name}=…)", getattr(sdk_url, name))
+        given = {keyword: getattr(options, keyword) for keyword in _FUNCTIONS}
+        runnable = {keyword: each and self._run(f"{keyword}=", each) for keyword, each in given.items()}
         return replace(options, token_options=tokens, **runnable)
 
-    def _runnable(self, keyword: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        accept_for(self._app)(f"{keyword}=", function)
-        return self._app.ensure_sync(function)
+    def _run(self, subject: str, function: Any) -> Any:
+        accept_for(self._app)(subject, function)
+        return self._app.ensure_sync(to_call(function))
 
 
 _FUNCTIONS = ("user_id_provider", "claims_filter", "collision_guard", "refresh_gate")
 """The keywords of a hub that take a function, which may be ``async def``."""
-
-
-def _warn_of_window(settings: Settings, services: AppServices) -> None:
-    window = settings.upstream.replay_window
-    if window > LONGEST_WINDOW_IN_MEMORY and not services.store.is_shared:
-        logger.warning(
-            "SIGNALR_UPSTREAM_REPLAY_WINDOW is %d s, and the store is memory://: a process remembers %d calls, "
-            "refuses some of more than %d in a second, and it knows nothing of what other processes handled: set "
-            "SIGNALR_STORE_URL to a Redis, or the window to %d s or less",
-            window,
-            MAX_CLAIMS,
-            MAX_CLAIMS // window,
-            LONGEST_WINDOW_IN_MEMORY,
-        )
 
 
 def _check_extra(settings: Settings, services: AppServices) -> None:

@@ -103,8 +103,9 @@ class SignalR:
     def reload(self, app: Flask | None = None) -> None:
         """Read an app's configuration anew, such as access keys that were rotated.
 
-        A request that is being answered and has used this object keeps the settings that it had, unless it is the one
-        that calls this. What only ``init_app`` looks at, such as where the blueprint is mounted, stays.
+        A request that is being answered and has used this object keeps the settings that it had, for five minutes at
+        most, unless it is the one that calls this. What only ``init_app`` looks at, such as where the blueprint is
+        mounted, stays.
 
         Args:
             app: The app; without it the current one, or the only one there is.

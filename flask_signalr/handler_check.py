@@ -16,6 +16,12 @@ class _Declared(Protocol):
     def methods(self) -> HubMethods: ...
 
 
+def to_call(function: Handler) -> Handler:
+    """Return what `Flask.ensure_sync` shall look at: of an object whose ``__call__`` is async, that."""
+    call: Handler = getattr(function, "__call__", function)  # noqa: B004 -- not whether there is one, but which
+    return call if inspect.iscoroutinefunction(call) and not inspect.iscoroutinefunction(function) else function
+
+
 def accept_for(app: Flask) -> Accept:
     """Return a check of functions that an app is to run.
 
@@ -23,10 +29,8 @@ def accept_for(app: Flask) -> Accept:
     """
 
     def accept(subject: str, function: Handler) -> None:
-        if not inspect.iscoroutinefunction(function):
-            function = getattr(function, "__call__", function)  # noqa: B004 - of an object it may be async
         try:
-            app.ensure_sync(function)
+            app.ensure_sync(to_call(function))
         except RuntimeError as exc:
             raise ConfigurationError(f"{subject} is async: pip install 'flask[async]' ({exc})") from exc
 

@@ -121,14 +121,18 @@ def check_first(subject: str, first: inspect.Parameter, hints: dict[str, Any]) -
         kind = getattr(wanted, "__name__", str(wanted))
         raise ConfigurationError(
             f"{subject}: the function's first parameter is the Invocation, and {first.name!r} is annotated as {kind}: "
-            f"put a parameter before it, as (invocation: Invocation, {first.name}: {kind})"
+            f"put a parameter before it, as (invocation: Invocation, {str(first).partition(':')[0]}: {kind})"
         )
     return None
 
 
+_OF_A_DECORATOR = (typing.ParamSpecArgs, typing.TypeVar)
+"""What a decorator for any function has, besides ``*args: *Ts``."""
+
+
 def _takes_invocation(wanted: Any) -> bool:
     origin = typing.get_origin(wanted)
-    if wanted is Any or isinstance(wanted, typing.ParamSpecArgs):  # the latter is of a decorator for any function
+    if wanted is Any or isinstance(wanted, _OF_A_DECORATOR) or origin is typing.Unpack:
         return True
     if origin in (Annotated, Union, types.UnionType):
         members = typing.get_args(wanted)

@@ -136,9 +136,11 @@ class HubMethod:
             raise ConfigurationError(f"{self._subject}: {exc}") from exc
         for part in _with_items(kind):
             known = getattr(part, "cls", object)
-            if known is Invocation:  # any client could write one, and be whoever it likes
+            if isinstance(known, type) and issubclass(
+                known, Invocation
+            ):  # any client could write one, and be whoever it likes
                 raise ConfigurationError(f"{self._subject}: the Invocation is the first parameter, and no other is one")
-            if isinstance(part, msgspec.inspect.CustomType) and known is not object:
+            if isinstance(part, msgspec.inspect.CustomType) and not _is_brought(known):
                 raise ConfigurationError(
                     f"{self._subject}: no message can be converted to {known.__name__}; annotate with a "
                     "dataclass, a msgspec.Struct, a type of the standard library, or Any"
@@ -242,6 +244,17 @@ def _with_items(kind: object) -> Iterator[msgspec.inspect.Type]:
     if isinstance(kind, tuple):
         for each in kind:
             yield from _with_items(each)
+
+
+_BROUGHT: tuple[object, ...] = (0, 0.0, "", b"", [], {})
+
+
+def _is_brought(kind: type) -> bool:
+    """Tell whether something that a message holds may be of this class, such as of an abstract one."""
+    try:
+        return any(isinstance(each, kind) for each in _BROUGHT)
+    except TypeError:  # a protocol that is for type checkers alone
+        return False
 
 
 def _without_values(error: msgspec.ValidationError) -> str:

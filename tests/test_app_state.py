@@ -4,7 +4,7 @@ from threading import Thread
 from urllib.parse import urlsplit
 
 import pytest
-from flask import Flask
+from flask import Flask, request
 
 from flask_signalr import (
     AuthorizationDenied,
@@ -16,7 +16,7 @@ from flask_signalr import (
     ServiceResponse,
     SignalR,
 )
-from flask_signalr.app_state import AppState
+from flask_signalr.app_state import LONGEST_KEPT, AppState
 from flask_signalr.config import Settings
 from flask_signalr.configured import LONGEST_WINDOW_IN_MEMORY
 from flask_signalr.hub import Declaration
@@ -47,7 +47,7 @@ class Reloading:
 
     def _configure(self, name: str) -> None:
         self.app.config["SIGNALR_CONNECTION_STRING"] = f"Endpoint=https://{name}.service.example;AccessKey={ACCESS_KEY}"
-        self.app.config["SIGNALR_ALLOWED_ORIGINS"] = f"https://{name}.example"
+        self.app.config["SIGNALR_ALLOWED_ORIGINS"] = f"https://{name}.service.example"
 
     def _answer(self, request: ServiceRequest) -> ServiceResponse:
         self._asked.append(urlsplit(request.url).hostname or "")
@@ -69,7 +69,10 @@ class Reloading:
         self._asked.clear()
         self.chat.clients.all.send("news")
         self.app.extensions["signalr"].service.hub("chat").all.send("news")
+        state: AppState = self.app.extensions["signalr"]
         to = {urlsplit(endpoint.url).hostname or "" for endpoint in self.signalr.endpoints.all}
+        to |= {urlsplit(endpoint.url).hostname or "" for endpoint in state.settings.endpoints}
+        to |= {origin.removeprefix("https://") for origin in state.options.origins}
         return to | {*self._asked, urlsplit(self.chat.negotiate("ada").url).hostname or ""}
 
 
@@ -118,6 +121,42 @@ def test_the_request_that_reloads_goes_on_with_what_it_asked_for(reloading: Relo
     assert (before, after) == ({"old.service.example"}, {"new.service.example"})
 
 
+def test_a_request_that_never_ends_goes_on_with_the_new_settings_after_a_while() -> None:
+    """An event stream would sign with a key that is long gone, and know nothing of endpoints that went down."""
+    now = 1000.0
+    app = Flask(__name__)
+    other = Settings.from_config({"SIGNALR_CONNECTION_STRING": OTHER_CONNECTION_STRING})
+    state = AppState(app, SETTINGS, {}, {}, lambda: now)
+    reload = Thread(target=state.reload, args=(other,))
+
+    with app.test_request_context():
+        seen = [state.settings]
+        reload.start()
+        reload.join()
+        now += LONGEST_KEPT
+        seen.append(state.settings)
+        now += 1
+        seen.append(state.settings)
+
+    assert seen == [SETTINGS, SETTINGS, other]
+
+
+def test_two_apps_that_share_a_request_have_each_its_own_settings() -> None:
+    """As where one app calls another with its own environment."""
+    apps = [Flask("one"), Flask("two")]
+    for app, text in zip(apps, (CONNECTION_STRING, OTHER_CONNECTION_STRING), strict=True):
+        app.config["SIGNALR_CONNECTION_STRING"] = text
+    one, two = (SignalR(app).hub("chat") for app in apps)
+
+    with apps[0].test_request_context():
+        first = one.negotiate("ada").url
+        with apps[1].request_context(request.environ):
+            second = two.negotiate("ada").url
+
+    assert first.startswith(SETTINGS.endpoints[0].url)
+    assert not second.startswith(SETTINGS.endpoints[0].url)
+
+
 def test_outside_of_requests_a_reload_is_heeded_at_once(reloading: Reloading) -> None:
     """A background job never ends."""
     with reloading.app.app_context():
@@ -136,10 +175,10 @@ def test_a_refusal_that_began_before_a_reload_is_told_to_the_pages_of_that_time(
         raise AuthorizationDenied("not now")
 
     reloading.signalr.hub("gated", allow_anonymous=True, user_id_provider=refuse)
-    origin = {"Origin": "https://old.example"}
+    origin = {"Origin": "https://old.service.example"}
     first, second = (app.test_client().post("/gated/negotiate", headers=origin) for _ in range(2))
 
-    assert first.headers["Access-Control-Allow-Origin"] == "https://old.example"
+    assert first.headers["Access-Control-Allow-Origin"] == "https://old.service.example"
     assert "Access-Control-Allow-Origin" not in second.headers
 
 
@@ -185,6 +224,17 @@ def test_a_window_that_memory_will_not_hold_is_warned_about(
     AppState(Flask(__name__), Settings.from_config(config), {}, {})
 
     assert ("SIGNALR_UPSTREAM_REPLAY_WINDOW" in caplog.text) == warned
+
+
+def test_a_warning_comes_once_however_often_the_configuration_is_read(caplog: pytest.LogCaptureFixture) -> None:
+    """A thread may read it each minute."""
+    config = {"SIGNALR_CONNECTION_STRING": CONNECTION_STRING, "SIGNALR_TOKEN_SOURCE": "service"}
+    settings = Settings.from_config(config)
+    state = AppState(Flask(__name__), settings, {}, {})
+
+    state.reload(settings)
+
+    assert caplog.text.count("SIGNALR_TOKEN_SOURCE=service has no effect") == 1
 
 
 @pytest.mark.parametrize("name", ["", "Chat", "chat ", "__class__", "chat/negotiate", "\ud800"])

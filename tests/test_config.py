@@ -366,7 +366,7 @@ def test_each_documented_key_takes_or_refuses_anything(key: str) -> None:
         try:
             Settings.from_config({"SIGNALR_CONNECTION_STRING": CONNECTION_STRING, key: value})
         except ConfigurationError as refusal:
-            named = str(refusal).startswith(key)
+            named = key in str(refusal)  # it may be told with another key that it does not fit
         else:
             named = True
         assert named

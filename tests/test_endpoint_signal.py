@@ -107,13 +107,6 @@ def sending() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name == "flask-signalr-endpoint-changed"]
 
 
-@pytest.fixture(autouse=True)
-def nobody_sends() -> None:
-    """Wait for what an earlier test leaves behind: a thread ends a moment after its last receiver."""
-    for thread in sending():
-        thread.join(LONGEST_WAIT)
-
-
 def test_a_receiver_that_takes_its_time_holds_up_nobody_else() -> None:
     """The caller is the thread that probes."""
     app, let_go = Flask(__name__), threading.Event()
@@ -123,6 +116,8 @@ def test_a_receiver_that_takes_its_time_holds_up_nobody_else() -> None:
         assert let_go.wait(LONGEST_WAIT)
         got.put((status, has_app_context()))
 
+    for ending in sending():  # a thread ends a moment after its last receiver
+        ending.join(LONGEST_WAIT)
     with receiving(slow, app):
         announce = EndpointAnnouncer(app)
         announce(DOWN)

@@ -3,7 +3,7 @@
 import inspect
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
-from typing import Annotated, Any, Optional, ParamSpec, Union
+from typing import Annotated, Any, Optional, ParamSpec, TypeVar, TypeVarTuple, Union, Unpack
 
 import pytest
 
@@ -13,6 +13,8 @@ from flask_signalr.hub_methods import HubMethods
 from flask_signalr.invocation import Invocation
 
 P = ParamSpec("P")
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 FIRST = inspect.Parameter("first", inspect.Parameter.POSITIONAL_OR_KEYWORD)
 TYPE_CHECKING_ALONE = """
 from __future__ import annotations
@@ -53,7 +55,9 @@ def first_of(annotation: object) -> Unresolved | None:
         Union[str, Invocation],  # noqa: UP007
         "realtime.Invocation",
         "'Invocation | Nowhere'",
-        P.args,  # type: ignore[attr-defined] # of a decorator for any function
+        P.args,  # type: ignore[attr-defined] # of a decorator for any function, as the next two
+        T,
+        Unpack[Ts],
     ],
     ids=str,
 )

@@ -555,8 +555,9 @@ def test_messages_go_to_the_apps_own_endpoints_or_nowhere(chosen: Any, fault: st
 def test_async_functions_of_the_app_run_as_its_async_views_do() -> None:
     """A coroutine is true and no text: taken as it is, a guard would let everybody pass."""
 
-    async def user_id(principal: Principal) -> str:
-        return f"async {principal.name}"
+    class UserIds:
+        async def __call__(self, principal: Principal) -> str:
+            return f"async {principal.name}"
 
     async def claims(principal: Principal) -> Claims:
         return Claims.of({"role": "async"})
@@ -568,7 +569,7 @@ def test_async_functions_of_the_app_run_as_its_async_views_do() -> None:
         return False
 
     app = app_with(
-        user_id_provider=user_id,
+        user_id_provider=cast("Any", UserIds()),
         claims_filter=claims,
         collision_guard=guard,
         token_options=TokenOptions(diagnostic_client=cast("Any", diagnosed)),
@@ -577,7 +578,7 @@ def test_async_functions_of_the_app_run_as_its_async_views_do() -> None:
 
     assert (sent["asrs.s.uid"], sent["role"]) == ("async ada", "async")
     assert "asrs.s.dc" not in sent
-    bob = app_with(BOB, user_id_provider=user_id, collision_guard=guard)
+    bob = app_with(BOB, user_id_provider=cast("Any", UserIds()), collision_guard=guard)
     assert negotiate(bob).status_code == 403
 
 

@@ -10,7 +10,8 @@ import types
 import typing
 import uuid
 from collections.abc import Callable
-from typing import Annotated, Any, Literal
+from numbers import Number
+from typing import Annotated, Any, Literal, Protocol
 
 import msgspec
 import pytest
@@ -327,6 +328,31 @@ def takes_rooms(invocation: Invocation, rooms: dict[str, list[Room | None]]) -> 
 def takes_texts_alone(*texts: str) -> None: ...
 
 
+class Special(Invocation):
+    """Not for clients to write either."""
+
+
+class Checked(Protocol):
+    """For type checkers alone."""
+
+
+def takes_another(invocation: Invocation, other: Special) -> None: ...
+
+
+def takes_checked(invocation: Invocation, it: Checked) -> None: ...
+
+
+def takes_numbers(invocation: Invocation, numbers: list[Number]) -> None: ...
+
+
+def test_an_abstract_class_takes_what_a_message_holds_of_it() -> None:
+    method = HubMethods().add("method", takes_numbers)
+
+    assert method.bind(([1, 2.5],)) == ([1, 2.5],)
+    with pytest.raises(BadRequest):
+        method.bind((["1"],))
+
+
 @pytest.mark.parametrize(
     ("function", "reason"),
     [
@@ -334,7 +360,9 @@ def takes_texts_alone(*texts: str) -> None: ...
         (no_parameters, "first parameter is the invocation"),
         (takes_a_room, "no message can be converted to Room"),
         (takes_rooms, "no message can be converted to Room"),
-        (takes_texts_alone, "the function's first parameter is the Invocation, and 'texts' is annotated as str"),
+        (takes_another, "the Invocation is the first parameter, and no other is one"),
+        (takes_checked, "no message can be converted to Checked"),
+        (takes_texts_alone, r"put a parameter before it, as \(invocation: Invocation, \*texts: str\)"),
         (takes_either, "Type unions may not contain more than one custom type"),
         ("text", "is no function"),
         (None, "is no function"),

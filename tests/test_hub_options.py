@@ -108,7 +108,13 @@ ORIGINS = "allowed_origins= takes a list of origins"
         ("auth", "cookie", SCHEMES),
         (
             "auth",
-            [BearerAuth(SECRET), Somebody(), BearerAuth(SECRET, issuer="b")],
+            [
+                Somebody(),
+                BearerAuth(SECRET, issuer="a"),
+                BearerAuth(SECRET),
+                Somebody(),
+                BearerAuth(SECRET, issuer="b"),
+            ],
             "auth= has a BearerAuth without issue",
         ),
         (

@@ -250,6 +250,12 @@ def test_a_key_that_stands_in_an_origins_place_is_not_shown(secret: str) -> None
     assert "0123456789" not in str(refusal.value)
 
 
+def test_a_host_without_its_scheme_is_shown_however_long() -> None:
+    """It is the usual slip, and among twenty origins nobody would find it."""
+    with pytest.raises(ConfigurationError, match=r"'my-frontend-in-production\.azurewebsites\.example' is no origin"):
+        parse_origins(["my-frontend-in-production.azurewebsites.example"])
+
+
 # Over HTTP.
 
 

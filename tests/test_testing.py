@@ -22,7 +22,7 @@ from flask_signalr.testing import FakeService
 from flask_signalr.testing.exchange import Exchange
 from flask_signalr.testing.rest_road import RestRoad
 from tests import apps
-from tests.apps import CONNECTION_STRING, NameAuth, named
+from tests.apps import CONNECTION_STRING, OTHER_CONNECTION_STRING, NameAuth, named
 
 
 def create_app(mount: Mapping[str, Any] | None = None, outer: Blueprint | None = None, **config: Any) -> Flask:
@@ -73,6 +73,22 @@ def test_what_the_app_sends_after_a_reload_still_reaches_the_connections_of_a_te
 
     signalr.reload(app)
     hub.clients.all.send("news", "after the reload")
+
+    assert somebody.received == [("news", "after the reload")]
+
+
+def test_clients_that_were_kept_over_a_reload_still_reach_the_service_of_a_test() -> None:
+    """As a request does that is being answered."""
+    app = Flask(__name__)
+    app.config["SIGNALR_CONNECTION_STRING"] = CONNECTION_STRING
+    signalr = SignalR(app, allow_anonymous=True)
+    hub = signalr.hub("chat")
+    somebody = FakeService(app).connect("chat")
+    kept = hub.clients
+
+    app.config["SIGNALR_CONNECTION_STRING"] = OTHER_CONNECTION_STRING
+    signalr.reload(app)
+    kept.all.send("news", "after the reload")
 
     assert somebody.received == [("news", "after the reload")]
 

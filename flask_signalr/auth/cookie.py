@@ -13,7 +13,7 @@ from flask_signalr.auth.session_end import session_ends_at
 from flask_signalr.claims import NO_CLAIMS
 from flask_signalr.error_text import kind_of
 from flask_signalr.errors import AuthenticationFailed, ConfigurationError, MissingExtra
-from flask_signalr.handler_check import accept_for
+from flask_signalr.handler_check import accept_for, to_call
 from flask_signalr.principal import Principal
 
 
@@ -78,7 +78,7 @@ class CookieAuth(AuthScheme):
         *,
         to_principal: Callable[[Any], Principal] = user_principal,
     ) -> None:
-        self._load_user = _flask_login_user() if load_user is None else load_user
+        self._load_user = _flask_login_user() if load_user is None else to_call(load_user)
         self._is_async = iscoroutinefunction(self._load_user)
         self.to_principal = to_principal
         for function in (self._load_user, self.to_principal):

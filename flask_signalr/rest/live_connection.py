@@ -181,7 +181,8 @@ def _owner(outcomes: Outcomes) -> tuple[EndpointClient, ServiceResponse]:
     """
     having = [(each, outcome) for each, outcome in outcomes if _has_connection(outcome)]
     if len(having) > 1:
-        raise _failed(f"{', '.join(each.name for each, _ in having)} all say that they have the connection")
+        names = ", ".join(each.name for each, _ in having)
+        raise _failed(f"{names} all say that they have the connection: are they one service under several names?")
     for endpoint, outcome in having:
         if isinstance(outcome, ServiceResponse):
             return endpoint, outcome

@@ -1,6 +1,6 @@
 """Connections whose answers have one time limit: the timeout of a socket is anew that of each piece that arrives.
 
-Importing this module needs the extra ``serverless``.
+Importing this module needs the extra ``serverless`` or ``jwks``.
 """
 
 import io

@@ -2,7 +2,7 @@
 
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -69,9 +69,10 @@ class FakeService:
             self._service.upstream.rules = UpstreamRules((UpstreamRule(self._routes.upstream_template),))
         self._exchange = Exchange(app, self._service, clock)
         self._places: dict[str, ServiceEndpoint] = {}
+        self._known = self._settings.endpoints
         self._service.upstream.keys_of = self._keys_of
         self._state.adapt(partial(identified, upstream_key=self._key))
-        road = RestRoad(self._exchange, lambda: self._settings.endpoints, settings, clock, self._places)
+        road = RestRoad(self._exchange, self._endpoints, settings, clock, self._places)
         self._state.use_transport(road)
 
     def connect(
@@ -165,6 +166,13 @@ class FakeService:
         """
         if not self._exchange.step(lambda *_: self._members(hub).add_to_group(connection.connection_id, group)):
             raise ValueError(f"connection {connection.connection_id} is not in hub {hub!r}")
+
+    def _endpoints(self) -> Sequence[ServiceEndpoint]:
+        """Return the endpoints of the app as it has them now, and those that a request may still know."""
+        now = self._settings.endpoints
+        former = [each for each in self._known if not any(is_same_place(each, known) for known in now)]
+        self._known = (*now, *former)
+        return self._known
 
     def _endpoint(self, token: str) -> ServiceEndpoint:
         """Return where a connection is, as the app has it now; as it had it if it names that endpoint no more."""

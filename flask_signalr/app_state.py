@@ -99,8 +99,11 @@ class AppState:
                 return self._configured
             environ = request.environ
         configured: Configured = environ.setdefault(self._key, self._configured)
-        if configured is not self._configured and self._clock() > configured.kept_until:
-            configured = environ[self._key] = self._configured
+        if configured is not self._configured:
+            now = self._clock()
+            configured.kept_until = min(configured.kept_until, now + LONGEST_KEPT)  # two reloads at once tell one end
+            if now > configured.kept_until:
+                configured = environ[self._key] = self._configured
         return configured
 
     def reload(self, settings: Settings) -> None:

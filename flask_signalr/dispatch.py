@@ -148,6 +148,7 @@ def _result(methods: HubMethods, invocation: Invocation, run: Run) -> Any:
     result = _call(run, method.function, invocation, *arguments)
     if method.is_stream and result is not None:  # a generator, whose items nobody would ever see
         raise TypeError(f"a method that streams sends its items itself and returns None, not {kind_of(result)}")
+    _check_ran(result)
     return msgspec.UNSET if result is None and method.returns_nothing else result
 
 

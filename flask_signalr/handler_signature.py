@@ -126,14 +126,20 @@ def check_first(subject: str, first: inspect.Parameter, hints: dict[str, Any]) -
     return None
 
 
-_OF_A_DECORATOR = (typing.ParamSpecArgs, typing.TypeVar)
-"""What a decorator for any function has, besides ``*args: *Ts``."""
+def passes_on(wanted: object) -> bool:
+    """Tell whether this annotates what a decorator for any function passes on: ``*args: P.args`` or ``*args: *Ts``."""
+    return isinstance((*typing.get_args(wanted), wanted)[0], typing.ParamSpecArgs | typing.TypeVarTuple)
 
 
 def _takes_invocation(wanted: Any) -> bool:
     origin = typing.get_origin(wanted)
-    if wanted is Any or isinstance(wanted, _OF_A_DECORATOR) or origin is typing.Unpack:
+    if wanted is Any or passes_on(wanted):
         return True
+    if isinstance(wanted, typing.TypeVar):
+        bound = (Any if wanted.__bound__ is None else wanted.__bound__,)
+        return any(
+            isinstance(each, typing.ForwardRef) or _takes_invocation(each) for each in wanted.__constraints__ or bound
+        )
     if origin in (Annotated, Union, types.UnionType):
         members = typing.get_args(wanted)
         return any(map(_takes_invocation, members[:1] if origin is Annotated else members))

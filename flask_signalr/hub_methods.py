@@ -10,7 +10,15 @@ import msgspec
 from flask_signalr.authorization import Policy
 from flask_signalr.error_text import kind_of
 from flask_signalr.errors import BadRequest, ConfigurationError
-from flask_signalr.handler_signature import Handler, Unresolved, annotations, check_event, check_first, parameters
+from flask_signalr.handler_signature import (
+    Handler,
+    Unresolved,
+    annotations,
+    check_event,
+    check_first,
+    parameters,
+    passes_on,
+)
 from flask_signalr.invocation import Invocation
 from flask_signalr.method_names import check_method_name
 
@@ -115,7 +123,8 @@ class HubMethod:
         """Look up the annotations that matter, and return the first that names what is not there."""
         hints = annotations(self._subject, self.function)
         types = [hints.get(parameter.name, Any) for parameter in self._parameters]
-        types.append(Any if self._rest is None else hints.get(self._rest.name, Any))
+        rest = Any if self._rest is None else hints.get(self._rest.name, Any)
+        types.append(Any if passes_on(rest) else rest)
         missing = [check_first(self._subject, self._first, hints), *types]
         for wanted in missing:
             if isinstance(wanted, Unresolved):
@@ -136,9 +145,8 @@ class HubMethod:
             raise ConfigurationError(f"{self._subject}: {exc}") from exc
         for part in _with_items(kind):
             known = getattr(part, "cls", object)
-            if isinstance(known, type) and issubclass(
-                known, Invocation
-            ):  # any client could write one, and be whoever it likes
+            # Any client could write one, and be whoever it likes.
+            if isinstance(known, type) and issubclass(known, Invocation):
                 raise ConfigurationError(f"{self._subject}: the Invocation is the first parameter, and no other is one")
             if isinstance(part, msgspec.inspect.CustomType) and not _is_brought(known):
                 raise ConfigurationError(

@@ -10,7 +10,8 @@ from flask_signalr.errors import BadRequest, ConfigurationError, OriginNotAllowe
 
 _HEADER_NAMES = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~, -]{1,1024}", re.ASCII)
 _ORIGIN = re.compile(r"(https?)://([a-z0-9_.-]+|\[[0-9a-f:.]+\])(?::0*([1-9][0-9]{0,4}))?/?", re.ASCII)
-_MAY_BE_SECRET = re.compile(r"[=;@]|^[^:.]{32,}$")  # a connection string, a key, or a URL with a password
+_HOST = r"[a-z0-9-]+(?:\.[a-z0-9-]+)+"
+_MAY_BE_SECRET = re.compile(rf"[=;@]|^(?!{_HOST}$)[^:]{{32,}}$")  # a connection string, a key, a token or a password
 _DEFAULT_PORTS = {"http": "80", "https": "443"}
 _HIGHEST_PORT = 65_535
 

@@ -70,7 +70,7 @@ class RedactTokens(logging.Filter):
         try:
             message = record.getMessage()
         except Exception:  # noqa: BLE001 -- arguments that do not fit: logging would write them out as they are
-            message = f"{record.msg} {_shown(record.args)}"
+            message = f"{_shown(record.msg)} {_shown(record.args)}"
         redacted = redact(message)
         if redacted != message:
             record.msg, record.args = redacted, None
@@ -80,11 +80,11 @@ class RedactTokens(logging.Filter):
         return True
 
 
-def _shown(arguments: object) -> str:
+def _shown(part: object) -> str:
     try:
-        return str(arguments)
+        return str(part)
     except Exception as exc:  # noqa: BLE001 -- an app's own class, which must not fail where it is only logged
-        return f"({type(exc).__name__} while its arguments were written)"
+        return f"({type(exc).__name__} while it was written)"
 
 
 def _redact_traceback(record: logging.LogRecord) -> None:

@@ -1,5 +1,6 @@
 """What the extension keeps for one app."""
 
+from math import inf
 from threading import Thread
 from urllib.parse import urlsplit
 
@@ -18,7 +19,7 @@ from flask_signalr import (
 )
 from flask_signalr.app_state import LONGEST_KEPT, AppState
 from flask_signalr.config import Settings
-from flask_signalr.configured import LONGEST_WINDOW_IN_MEMORY
+from flask_signalr.configured import LONGEST_WINDOW_IN_MEMORY, Configured
 from flask_signalr.hub import Declaration
 from flask_signalr.hub_options import HubKeywords
 from tests.apps import ACCESS_KEY, CONNECTION_STRING, OTHER_CONNECTION_STRING
@@ -136,6 +137,27 @@ def test_a_request_that_never_ends_goes_on_with_the_new_settings_after_a_while()
         now += LONGEST_KEPT
         seen.append(state.settings)
         now += 1
+        seen.append(state.settings)
+
+    assert seen == [SETTINGS, SETTINGS, other]
+
+
+def test_settings_that_nobody_gave_an_end_have_one_too() -> None:
+    """Two threads that reload at once tell the end of one of the settings that they replace."""
+    now = 1000.0
+    app = Flask(__name__)
+    other = Settings.from_config({"SIGNALR_CONNECTION_STRING": OTHER_CONNECTION_STRING})
+    state = AppState(app, SETTINGS, {}, {}, lambda: now)
+
+    with app.test_request_context():
+        seen = [state.settings]
+        reload = Thread(target=state.reload, args=(other,))
+        reload.start()
+        reload.join()
+        (pinned,) = (each for each in request.environ.values() if isinstance(each, Configured))
+        pinned.kept_until = inf
+        seen.append(state.settings)
+        now += LONGEST_KEPT + 1
         seen.append(state.settings)
 
     assert seen == [SETTINGS, SETTINGS, other]

@@ -203,6 +203,14 @@ def test_a_generator_is_no_stream_and_the_log_says_so(caplog: pytest.LogCaptureF
     assert "sends its items itself and returns None, not a generator" in caplog.text
 
 
+def test_a_method_that_has_not_begun_is_an_error_though_nobody_waits(caplog: pytest.LogCaptureFixture) -> None:
+    """It would do nothing, and nobody would know."""
+    result = invoke(methods_of(lambda invocation: (each for each in range(3))), call("method", invocation_id=None), run)
+
+    assert result is None
+    assert "a handler returned a generator, so nothing of it ran" in caplog.text
+
+
 def test_a_stream_is_asked_for_under_the_methods_policy() -> None:
     seen: list[Any] = []
 

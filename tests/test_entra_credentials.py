@@ -19,6 +19,7 @@ from flask_signalr.connection_string import EntraCredential
 from flask_signalr.entra.credentials import check_credential, check_description, make_credential
 from flask_signalr.entra.identity import EntraIdentity
 from flask_signalr.entra.renewed_value import FetchFailed
+from tests.live import LONGEST_WAIT
 from tests.signing import rsa_key
 
 SECRET = "Secret0123456789secret0123456789"
@@ -78,6 +79,33 @@ def test_a_process_that_is_forked_while_azure_identity_is_imported_can_import_it
     ended = subprocess.run([sys.executable, "-W", "ignore", "-c", FORKS], check=False, capture_output=True, text=True)
 
     assert (ended.returncode, ended.stderr) == (0, "")
+
+
+FORKS_ITSELF = """
+import os, sys
+from flask_signalr.connection_string import EntraCredential
+from flask_signalr.entra import credentials
+
+class Forking:
+    def find_spec(self, name, path=None, target=None):
+        if name == "azure.identity":
+            sys.meta_path.remove(self)
+            child = os.fork()
+            if child == 0:
+                os._exit(0)
+            os.waitpid(child, 0)
+
+sys.meta_path.insert(0, Forking())
+credentials.make_credential(EntraCredential("client_secret", "client", "tenant", "secret"))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_an_import_that_forks_does_not_wait_for_itself() -> None:
+    """With gevent, azure-identity's own question for the processor is a fork of this process."""
+    command = [sys.executable, "-W", "ignore", "-c", FORKS_ITSELF]
+
+    assert subprocess.run(command, check=False, timeout=LONGEST_WAIT).returncode == 0
 
 
 def test_a_certificate_is_read(tmp_path: Path) -> None:

@@ -57,6 +57,8 @@ def first_of(annotation: object) -> Unresolved | None:
         "'Invocation | Nowhere'",
         P.args,  # type: ignore[attr-defined] # of a decorator for any function, as the next two
         T,
+        TypeVar("I", bound=Invocation),
+        TypeVar("Later", bound="Invocation"),
         Unpack[Ts],
     ],
     ids=str,
@@ -67,7 +69,21 @@ def test_the_first_parameter_takes_the_invocation(annotation: object) -> None:
 
 @pytest.mark.parametrize(
     "annotation",
-    [int, "int", "'int'", list[int], dict, str | None, Annotated[int, "x"], Annotated[str, Invocation], None, 7],
+    [
+        TypeVar("S", bound=str),
+        TypeVar("C", str, int),
+        Unpack[tuple[str, int]],
+        int,
+        "int",
+        "'int'",
+        list[int],
+        dict,
+        str | None,
+        Annotated[int, "x"],
+        Annotated[str, Invocation],
+        None,
+        7,
+    ],
     ids=str,
 )
 def test_handing_out_the_invocation_by_a_forgotten_parameter_fails(annotation: object) -> None:

@@ -11,7 +11,7 @@ import typing
 import uuid
 from collections.abc import Callable
 from numbers import Number
-from typing import Annotated, Any, Literal, Protocol
+from typing import Annotated, Any, Literal, ParamSpec, Protocol, TypeVar
 
 import msgspec
 import pytest
@@ -343,6 +343,25 @@ def takes_checked(invocation: Invocation, it: Checked) -> None: ...
 
 
 def takes_numbers(invocation: Invocation, numbers: list[Number]) -> None: ...
+
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def for_any_function(function: Callable[P, R]) -> Callable[P, R]:
+    """Without ``functools.wraps``: nobody can tell what it passes on."""
+
+    def passing_on(*arguments: P.args, **named: P.kwargs) -> R:
+        return function(*arguments, **named)
+
+    return passing_on
+
+
+def test_a_decorator_for_any_function_passes_on_what_the_client_sent() -> None:
+    method = HubMethods().add("method", for_any_function(takes_numbers))
+
+    assert method.bind(([1], "two")) == ([1], "two")
 
 
 def test_an_abstract_class_takes_what_a_message_holds_of_it() -> None:

@@ -241,6 +241,8 @@ def test_a_star_in_the_list_is_told_why_it_cannot_be() -> None:
         "https://chat.service.example;AccessKey=0123456789",
         "0123456789" * 4,
         "https://ada:0123456789@www.example",
+        "abc8Q~dEfGh.IjKl0123456789UvWxYz0123456789ab",  # of an application in Entra ID
+        "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIwMTIzNDU2Nzg5IiwiYSI6IjAxMjM0NTY3ODkifQ.0123456789",
     ],
 )
 def test_a_key_that_stands_in_an_origins_place_is_not_shown(secret: str) -> None:

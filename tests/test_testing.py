@@ -84,13 +84,16 @@ def test_clients_that_were_kept_over_a_reload_still_reach_the_service_of_a_test(
     signalr = SignalR(app, allow_anonymous=True)
     hub = signalr.hub("chat")
     somebody = FakeService(app).connect("chat")
-    kept = hub.clients
+    kept = [hub.clients]
 
-    app.config["SIGNALR_CONNECTION_STRING"] = OTHER_CONNECTION_STRING
-    signalr.reload(app)
-    kept.all.send("news", "after the reload")
+    for text in (OTHER_CONNECTION_STRING, "Endpoint=https://third.example;AccessKey=" + "k" * 44):
+        app.config["SIGNALR_CONNECTION_STRING"] = text
+        signalr.reload(app)
+        kept.append(hub.clients)
+    for clients in kept:
+        clients.all.send("news", "after the reload")
 
-    assert somebody.received == [("news", "after the reload")]
+    assert somebody.received == [("news", "after the reload")] * 3
 
 
 def app_with_a_method() -> tuple[Flask, SignalR]:

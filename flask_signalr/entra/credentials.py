@@ -18,8 +18,9 @@ SCOPE = "https://signalr.azure.com/.default"
 
 _TENANT = re.compile(r"[A-Za-z0-9.-]+")  # as azure-identity's validate_tenant_id has it
 
-# A process that forks in the midst of an import leaves its child a module's lock that nobody opens any more.
-_making = threading.Lock()
+# A process that forks in the midst of an import leaves its child a module's lock that nobody opens any more. The holder
+# itself may fork: with gevent, even the `uname` that azure-identity asks for is a fork of this process.
+_making = threading.RLock()
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=_making.acquire, after_in_parent=_making.release, after_in_child=_making.release)
 

@@ -3,7 +3,6 @@
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -71,7 +70,7 @@ class FakeService:
         self._places: dict[str, ServiceEndpoint] = {}
         self._known = self._settings.endpoints
         self._service.upstream.keys_of = self._keys_of
-        self._state.adapt(partial(identified, upstream_key=self._key))
+        self._state.adapt(self._adapted)
         road = RestRoad(self._exchange, self._endpoints, settings, clock, self._places)
         self._state.use_transport(road)
 
@@ -169,7 +168,13 @@ class FakeService:
 
     def _endpoints(self) -> Sequence[ServiceEndpoint]:
         """Return the endpoints of the app as it has them now, and those that a request may still know."""
-        now = self._settings.endpoints
+        return self._remember(self._settings.endpoints)
+
+    def _adapted(self, settings: Settings) -> Settings:
+        self._remember(settings.endpoints)
+        return identified(settings, upstream_key=self._key)
+
+    def _remember(self, now: Sequence[ServiceEndpoint]) -> Sequence[ServiceEndpoint]:
         former = [each for each in self._known if not any(is_same_place(each, known) for known in now)]
         self._known = (*now, *former)
         return self._known

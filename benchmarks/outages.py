@@ -35,12 +35,12 @@ def run() -> list[Row]:
         up, down = (
             ServiceClient.from_connection_string(text, retries=0).endpoints[0] for text in (_up(ports[0], 0), _down(1))
         )
-        turns, anonymous = take_turns(callers, rounds=600), take_turns(bare)
+        turns, anonymous = take_turns(callers, rounds=600), take_turns(bare, rounds=600)
         probes = take_turns({PROBE_UP: lambda: up.fault(1), PROBE_DOWN: lambda: down.fault(1), **callers}, rounds=20)
     one, *more = apps
     return [
         *(turns.row(name, one, Bound(at_most=1.05)) for name in more),
-        *(anonymous.row(name + ANONYMOUS, one + ANONYMOUS) for name in more),
+        *(anonymous.row(name + ANONYMOUS, one + ANONYMOUS, Bound(at_most=1.05)) for name in more),
         probes.row(PROBE_UP, one),
         probes.row(PROBE_DOWN, one),
     ]

@@ -9,6 +9,23 @@ from flask_signalr.endpoint_health import EndpointHealth, EndpointStatus, Health
 from flask_signalr.endpoint_monitor import Announce, EndpointMonitor, KnownHealth, Probe, address_of
 from flask_signalr.endpoints import EndpointGroup, ServiceEndpoint
 
+PROCESS_CHECK = 1
+"""Seconds between two questions to the system which process this is: they take longer than all else of `reachable`.
+
+Python tells of its own forks; a server that forks without it, as uWSGI does, is noticed by these questions.
+"""
+
+_forks = 0
+
+
+def _count_fork() -> None:
+    global _forks  # noqa: PLW0603 -- of the process, as forks are
+    _forks += 1
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_count_fork)
+
 
 class AppEndpoints:
     """The service endpoints of one app; ``signalr.endpoints`` returns it.
@@ -29,14 +46,20 @@ class AppEndpoints:
         self._known: KnownHealth = {address_of(one): EndpointHealth(time.time(), 0) for one in endpoints}
         self._make: Callable[[], EndpointMonitor] | None = None
         self._monitors: dict[int, EndpointMonitor] = {}
+        self._checked: tuple[float, int, EndpointMonitor | None] = (0, 0, None)
 
     def reachable(self) -> EndpointGroup:
         """Return the endpoints that are up, primary ones first; may be empty."""
         make = self._make  # read once: another thread may end the probing in between
         if make is None:
             return self._group
-        monitor = self._monitors.get(os.getpid())  # a forked process has its parent's, but not the thread
-        return self._start(make).reachable() if monitor is None else monitor.reachable()
+        now = time.monotonic()
+        until, forks, monitor = self._checked
+        if monitor is None or now > until or forks != _forks:
+            monitor = self._monitors.get(os.getpid()) or self._start(make)  # a fork leaves the parent's thread behind
+            monitor.start()
+            self._checked = (now + PROCESS_CHECK, _forks, monitor)
+        return monitor.group
 
     def status(self) -> list[EndpointStatus]:
         """Return what this process knows of each endpoint; those that were never probed count as up."""

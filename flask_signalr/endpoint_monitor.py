@@ -34,8 +34,8 @@ def address_of(endpoint: ServiceEndpoint) -> Address:
 class EndpointMonitor:
     """Probes service endpoints, each by itself, and keeps ready the group of those that are up.
 
-    One thread, which the first `reachable` starts, decides; each probe has a short-lived thread of its own, because
-    nothing limits how long a name server takes. All are daemons: none of them delays the end of the process.
+    One thread decides, which `start` begins; each probe has a short-lived thread of its own, because nothing limits how
+    long a name server takes. All are daemons: none of them delays the end of the process.
 
     Args:
         probes: The endpoints, and how to probe each.
@@ -43,6 +43,9 @@ class EndpointMonitor:
         known: What is known of them already; kept up to date.
         announce: Told of each change.
         clocks: Where time and chance come from.
+
+    Attributes:
+        group: The endpoints that are up, in their order.
     """
 
     def __init__(
@@ -67,22 +70,19 @@ class EndpointMonitor:
             health = known.get(address_of(endpoint)) or EndpointHealth(clocks.unix(), 0)
             first = clocks.steady() + settings.pause * clocks.luck()
             known[address_of(endpoint)] = replace(health, next_probe_at=first)
-        self._group = self._up()
+        self.group = self._up()
 
-    def reachable(self) -> EndpointGroup:
-        """Return the endpoints that are up, in their order; the first call starts the probing."""
-        if not self._is_started:
-            self._start()
-        return self._group
+    def start(self) -> None:
+        """Start the probing, unless it was; where no thread was to be had, the next call tries again."""
+        if self._is_started:
+            return
+        with self._lock:
+            if not self._is_started:
+                self._is_started = _start_thread("flask-signalr-endpoints", self._run)
 
     def stop(self) -> None:
         """End the probing; may be called in any thread and in a finalizer, and again."""
         self._reports.put(None)
-
-    def _start(self) -> None:
-        with self._lock:
-            if not self._is_started:
-                self._is_started = _start_thread("flask-signalr-endpoints", self._run)
 
     def _run(self) -> None:
         while True:
@@ -141,7 +141,7 @@ class EndpointMonitor:
         self._known[address_of(endpoint)] = health.scheduled(self._settings, clocks.steady(), clocks.luck())
         if health.is_up == before.is_up:
             return
-        self._group = self._up()
+        self.group = self._up()
         name = endpoint.name or endpoint.url
         if health.is_up:
             logger.warning("service endpoint %r is up again", name)

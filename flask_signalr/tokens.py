@@ -19,6 +19,10 @@ _encode_json = msgspec.json.Encoder().encode
 _NOT_JSON = (TypeError, ValueError, OverflowError, RecursionError)
 
 
+_Prepared = tuple[bytes, Any, Any]
+"""The beginning of a token, and the two hashes that HMAC begins with."""
+
+
 class SigningKey:
     """An access key, made ready to sign.
 
@@ -34,18 +38,24 @@ class SigningKey:
 
     # An app with many endpoints has many keys, each of which is seldom in the processor's cache: the less of it a
     # signature touches, the better.
-    __slots__ = ("_hs256", "_hs512", "key_id")
+    __slots__ = ("_hs256", "_hs512", "_key", "key_id")
 
     def __init__(self, access_key: str, key_id: str | None = None) -> None:
         self.key_id = key_id
-        key = access_key.encode()
-        headers = _headers(key_id) if key_id else _HEADERS
-        self._hs256 = (headers["HS256"], *_hmac_states(hashlib.sha256, key))
-        self._hs512 = (headers["HS512"], *_hmac_states(hashlib.sha512, key))
+        self._key = access_key.encode()
+        self._hs256 = self._prepared("HS256", hashlib.sha256)
+        self._hs512: _Prepared | None = None  # hardly anybody asks for it
+
+    def _prepared(self, algorithm: str, new_hash: Callable[[bytes], Any]) -> _Prepared:
+        headers = _headers(self.key_id) if self.key_id else _HEADERS
+        return (headers[algorithm], *_hmac_states(new_hash, self._key))
 
     def sign(self, payload: bytes, algorithm: str) -> str:
         """Return the compact JWT (RFC 7519) of a payload, which must be JSON."""
-        header, inner, outer = self._hs256 if algorithm == "HS256" else self._hs512
+        prepared = self._hs256 if algorithm == "HS256" else self._hs512
+        if prepared is None:
+            prepared = self._hs512 = self._prepared(algorithm, hashlib.sha512)
+        header, inner, outer = prepared
         signing_input = header + _base64url(payload)
         return (signing_input + b"." + _base64url(_hmac(inner, outer, signing_input))).decode()
 

@@ -373,6 +373,38 @@ def test_an_app_that_is_gone_takes_its_thread_with_it(site: Regions) -> None:
     assert len(running) == 1
 
 
+FORKS_WITHOUT_PYTHON = """
+import ctypes, os, threading, time
+from flask_signalr.app_endpoints import PROCESS_CHECK, AppEndpoints
+from flask_signalr.endpoint_health import HealthSettings
+from flask_signalr.endpoints import ServiceEndpoint
+
+probed = {}
+
+def probe(timeout):
+    probed.setdefault(os.getpid(), threading.Event()).set()
+
+text = "Endpoint=https://{}.example;AccessKey=0123456789;"
+endpoints = AppEndpoints([ServiceEndpoint.parse(text.format(name)) for name in ("a", "b")])
+endpoints.watch([probe, probe], HealthSettings(interval=1, timeout=0.3), lambda: lambda status: None)
+endpoints.reachable()
+child = ctypes.PyDLL(None).fork()  # as uWSGI does: none of Python's own hooks for a fork runs
+if child:
+    os._exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+time.sleep(PROCESS_CHECK)
+endpoints.reachable()
+os._exit(not probed.setdefault(os.getpid(), threading.Event()).wait(20))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_worker_that_was_forked_behind_pythons_back_probes_by_itself() -> None:
+    """Else it would for ever go by what its parent knew at the fork."""
+    command = [sys.executable, "-c", FORKS_WITHOUT_PYTHON]
+
+    assert subprocess.run(command, check=False, timeout=2 * LONGEST_WAIT).returncode == 0
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 def test_a_forked_worker_probes_by_itself(site: Regions) -> None:

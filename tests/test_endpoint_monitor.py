@@ -78,13 +78,14 @@ def test_who_fails_is_out_of_the_choice_until_it_is_back() -> None:
     watched = Watched()
     watched.faults["east"] = "it is gone"
     with watched.monitored() as monitor:
-        first = monitor.reachable()
+        first = monitor.group
+        monitor.start()
         went = watched.next_change()
-        without = monitor.reachable()
+        without = monitor.group
         watched.faults["east"] = None
         came = watched.next_change()
 
-        assert (first, without, monitor.reachable()) == ((EAST, WEST), (WEST,), (EAST, WEST))
+        assert (first, without, monitor.group) == ((EAST, WEST), (WEST,), (EAST, WEST))
     assert (went, came) == (("east", False, "it is gone"), ("east", True, ""))
 
 
@@ -92,20 +93,21 @@ def test_the_choice_stays_the_same_object_while_nothing_changes() -> None:
     """It is prepared once for a change, not once for a negotiation."""
     watched = Watched()
     with watched.monitored() as monitor:
-        before = monitor.reachable()
+        before = monitor.group
+        monitor.start()
         watched.wait_for_probes("east", 2)
 
-        assert monitor.reachable() is before
+        assert monitor.group is before
 
 
 def test_when_all_are_down_nobody_is_left() -> None:
     watched = Watched()
     watched.faults.update(east="gone", west="gone")
     with watched.monitored() as monitor:
-        monitor.reachable()
+        monitor.start()
         names = {watched.next_change()[0], watched.next_change()[0]}
 
-        assert monitor.reachable() == ()
+        assert monitor.group == ()
     assert names == {"east", "west"}
 
 
@@ -118,7 +120,7 @@ def test_a_probe_that_never_ends_is_a_failure_and_gets_no_second_thread() -> Non
         assert let_go.wait(LONGEST_WAIT)
 
     with watched.monitored(hang) as monitor:
-        monitor.reachable()
+        monitor.start()
         went = watched.next_change()
         hanging = len(threads("flask-signalr-probe"))
         let_go.set()
@@ -148,14 +150,14 @@ def test_an_answer_that_is_there_counts_however_late_it_is_looked_at() -> None:
     watched.faults["east"] = "gone"
     clocks = Clocks(lambda: time.monotonic() + ahead[0], luck=lambda: 0)
     monitor = EndpointMonitor([(EAST, watched.probe("east")), (WEST, west)], settings, {}, hear, clocks)
-    monitor.reachable()
+    monitor.start()
     change = watched.next_change()
     watched.wait_for_probes("east", 2)
     monitor.stop()
     until_no_thread("flask-signalr-endpoints")
 
     assert change[:2] == ("east", False)
-    assert monitor.reachable() == (WEST,)
+    assert monitor.group == (WEST,)
 
 
 def test_a_fault_of_our_own_takes_no_endpoint_out(caplog: pytest.LogCaptureFixture) -> None:
@@ -169,10 +171,10 @@ def test_a_fault_of_our_own_takes_no_endpoint_out(caplog: pytest.LogCaptureFixtu
 
     again = threading.Event()
     with watched.monitored(broken) as monitor:
-        monitor.reachable()
+        monitor.start()
         assert again.wait(LONGEST_WAIT)
 
-        assert monitor.reachable() == (EAST, WEST)
+        assert monitor.group == (EAST, WEST)
     assert "service endpoint 'east' cannot be probed" in caplog.text
 
 
@@ -187,14 +189,14 @@ def test_a_probe_without_a_verdict_changes_nothing(caplog: pytest.LogCaptureFixt
     watched.known[address_of(EAST)] = down = EndpointHealth(since=1, next_probe_at=0, is_up=False, failures=2)
     probes = [(EAST, undecided), (WEST, undecided)]
     monitor = EndpointMonitor(probes, QUICK, watched.known, watched.told.put)
-    monitor.reachable()
+    monitor.start()
     for _ in range(6):
         assert again.acquire(timeout=LONGEST_WAIT)
-    reachable = monitor.reachable()
+    group = monitor.group
     monitor.stop()
     until_no_thread("flask-signalr-endpoints")
 
-    assert reachable == (WEST,)
+    assert group == (WEST,)
     assert replace(watched.known[address_of(EAST)], next_probe_at=0) == down
     assert watched.told.empty()
     assert caplog.text.count("cannot be probed") == 0
@@ -211,7 +213,7 @@ def test_whoever_is_told_cannot_end_the_probing(caplog: pytest.LogCaptureFixture
 
     probes = [(EAST, watched.probe("east")), (WEST, watched.probe("west"))]
     monitor = EndpointMonitor(probes, QUICK, {}, fail)
-    monitor.reachable()
+    monitor.start()
     went = told.get(timeout=LONGEST_WAIT)
     watched.faults["east"] = None
     came = told.get(timeout=LONGEST_WAIT)
@@ -228,7 +230,7 @@ def test_many_first_requests_at_once_start_one_thread() -> None:
 
         def ask() -> None:
             barrier.wait(LONGEST_WAIT)
-            monitor.reachable()
+            monitor.start()
 
         callers = [threading.Thread(target=ask) for _ in range(16)]
         for caller in callers:
@@ -248,7 +250,7 @@ def test_chance_spreads_the_probes_of_workers_that_began_together() -> None:
 
     with watched.monitored(clocks=Clocks(steady, luck=lambda: 1.0)) as monitor:
         first = watched.known[address_of(EAST)].next_probe_at
-        monitor.reachable()
+        monitor.start()
         watched.wait_for_probes("east", 2)
     later = watched.known[address_of(EAST)].next_probe_at
 
@@ -277,9 +279,10 @@ def test_without_a_thread_all_count_as_up_until_there_can_be_one(
     watched.faults["east"] = "gone"
     with watched.monitored() as monitor:
         stack(NO_STACK)
-        without = monitor.reachable()
+        monitor.start()
+        without = monitor.group
         stack(0)
-        monitor.reachable()
+        monitor.start()
         (thread,) = threads("flask-signalr-endpoints")
         change = watched.next_change()
 
@@ -310,7 +313,7 @@ def test_a_probe_that_gets_no_thread_says_nothing_of_its_endpoint(
         return 0
 
     with watched.monitored(clocks=Clocks(steady, luck=luck)) as monitor:
-        monitor.reachable()
+        monitor.start()
         change = watched.next_change()
 
     assert change == ("east", False, "gone")
@@ -321,7 +324,8 @@ def test_what_is_known_already_holds_from_the_beginning() -> None:
     watched = Watched()
     watched.known[address_of(EAST)] = EndpointHealth(since=1, next_probe_at=1e12, is_up=False, failures=9)
     with watched.monitored() as monitor:
-        before = monitor.reachable()
+        before = monitor.group
+        monitor.start()
         change = watched.next_change()
 
     assert before == (WEST,)
@@ -331,7 +335,7 @@ def test_what_is_known_already_holds_from_the_beginning() -> None:
 def test_the_thread_ends_when_it_is_told_to() -> None:
     watched = Watched()
     with watched.monitored() as monitor:
-        monitor.reachable()
+        monitor.start()
         watched.wait_for_probes("east", 1)
 
         monitor.stop()

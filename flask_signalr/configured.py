@@ -108,19 +108,24 @@ class Configured:
 
     def _runnable(self, options: HubOptions) -> HubOptions:
         """Return options whose async functions run as the app's async views do; others stay as they are."""
-        tokens, sdk_url = options.token_options, options.sdk_url
-        if options.close_on_expiry:
-            tokens = replace(tokens, close_on_expiry=True)
-        if tokens.diagnostic_client is not None:
-            tokens = replace(tokens, diagnostic_client=self._run("diagnostic_client=", tokens.diagnostic_client))
-        if sdk_url is not None:  # runs its own
-            for name in ("request_id", "culture", "ui_culture"):
-                self._run(f"ServerSdkUrl({name}=…)", getattr(sdk_url, name))
-        given = {keyword: getattr(options, keyword) for keyword in _FUNCTIONS}
-        runnable = {keyword: each and self._run(f"{keyword}=", each) for keyword, each in given.items()}
-        return replace(options, token_options=tokens, **runnable)
+        given, url = options.token_options, options.sdk_url
+        tokens = replace(
+            given,
+            close_on_expiry=given.close_on_expiry or options.close_on_expiry,
+            diagnostic_client=self._synchronous("diagnostic_client=", given.diagnostic_client),
+        )
+        if url is not None:
+            told = ("request_id", "culture", "ui_culture")
+            url = replace(
+                url, **{name: self._synchronous(f"ServerSdkUrl({name}=…)", getattr(url, name)) for name in told}
+            )
+        runnable = {name: self._synchronous(f"{name}=", getattr(options, name)) for name in _FUNCTIONS}
+        return replace(options, token_options=tokens, server_sdk_url=url or False, **runnable)
 
-    def _run(self, subject: str, function: Any) -> Any:
+    def _synchronous(self, subject: str, function: Any) -> Any:
+        """Return a function as views call it; ``None`` for none."""
+        if function is None:
+            return None
         accept_for(self._app)(subject, function)
         return self._app.ensure_sync(to_call(function))
 

@@ -116,7 +116,7 @@ def check_first(subject: str, first: inspect.Parameter, hints: dict[str, Any]) -
         return None
     wanted = hints[first.name]
     if isinstance(wanted, Unresolved):
-        return None if re.search(r"\bInvocation\b", wanted.annotation) else wanted
+        return None if _names_invocation(wanted.annotation) else wanted
     if not _takes_invocation(wanted):
         kind = getattr(wanted, "__name__", str(wanted))
         raise ConfigurationError(
@@ -124,6 +124,10 @@ def check_first(subject: str, first: inspect.Parameter, hints: dict[str, Any]) -
             f"put a parameter before it, as (invocation: Invocation, {str(first).partition(':')[0]}: {kind})"
         )
     return None
+
+
+def _names_invocation(annotation: str) -> bool:
+    return re.search(r"\bInvocation\b", annotation) is not None
 
 
 def passes_on(wanted: object) -> bool:
@@ -137,9 +141,9 @@ def _takes_invocation(wanted: Any) -> bool:
         return True
     if isinstance(wanted, typing.TypeVar):
         bound = (Any if wanted.__bound__ is None else wanted.__bound__,)
-        return any(
-            isinstance(each, typing.ForwardRef) or _takes_invocation(each) for each in wanted.__constraints__ or bound
-        )
+        return any(map(_takes_invocation, wanted.__constraints__ or bound))
+    if isinstance(wanted, typing.ForwardRef):  # of a TypeVar, whose bound nobody has resolved
+        return _names_invocation(wanted.__forward_arg__)
     if origin in (Annotated, Union, types.UnionType):
         members = typing.get_args(wanted)
         return any(map(_takes_invocation, members[:1] if origin is Annotated else members))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from urllib.parse import quote, unquote_plus
 
 import msgspec
-from flask import Request, current_app
+from flask import Request
 
 from flask_signalr.errors import ConfigurationError
 from flask_signalr.negotiation import ClientAccess, original_path, original_query, url_suffix
@@ -52,11 +52,12 @@ class ServerSdkUrl:
                 raise ConfigurationError(f"ServerSdkUrl({name}=…) takes a function without arguments")
 
     def applied(self, access: ClientAccess, request: Request) -> ClientAccess:
-        """Return the same access with a URL that tells about the request in which it was asked for."""
-        request_id = current_app.ensure_sync(self.request_id)()
-        query = original_query(
-            client_query(request.query_string), request_id, _name(self.culture), _name(self.ui_culture)
-        )
+        """Return the same access with a URL that tells about the request in which it was asked for.
+
+        What the functions return is taken as it is: a mounted hub's are sync.
+        """
+        cultures = _name(self.culture), _name(self.ui_culture)
+        query = original_query(client_query(request.query_string), self.request_id(), *cultures)
         return msgspec.structs.replace(access, url=access.url + url_suffix(original_path(request.path), query))
 
 
@@ -84,5 +85,5 @@ def _is_services_own(part: str) -> bool:
 
 def _name(culture: Callable[[], object] | None) -> str:
     """Return the name of a culture as .NET writes it; nothing else gets into the URL."""
-    found = None if culture is None else current_app.ensure_sync(culture)()
+    found = None if culture is None else culture()
     return "" if found is None else quote(str(found).replace("_", "-"), safe="")

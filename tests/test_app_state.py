@@ -163,6 +163,15 @@ def test_settings_that_nobody_gave_an_end_have_one_too() -> None:
     assert seen == [SETTINGS, SETTINGS, other]
 
 
+def test_a_client_cannot_choose_the_settings_of_its_request(reloading: Reloading) -> None:
+    """What a request keeps stands in its environment, beside the client's headers."""
+    state: AppState = reloading.app.extensions["signalr"]
+    kept = f"flask_signalr.configured.{id(state)}"
+
+    with reloading.app.test_request_context(f"/?{kept}=x", headers={kept: "x"}):
+        assert reloading.sent() == {"old.service.example"}
+
+
 def test_two_apps_that_share_a_request_have_each_its_own_settings() -> None:
     """As where one app calls another with its own environment."""
     apps = [Flask("one"), Flask("two")]

@@ -72,6 +72,7 @@ def test_the_first_parameter_takes_the_invocation(annotation: object) -> None:
     [
         TypeVar("S", bound=str),
         TypeVar("C", str, int),
+        TypeVar("F", bound="str"),
         Unpack[tuple[str, int]],
         int,
         "int",

@@ -119,10 +119,11 @@ def test_functions_may_be_async() -> None:
     async def request_id() -> str:
         return "x"
 
-    async def culture() -> str:
-        return "de"
+    class Culture:
+        async def __call__(self) -> str:
+            return "de"
 
-    choice = ServerSdkUrl(request_id=request_id, culture=culture)  # type: ignore[arg-type]
+    choice = ServerSdkUrl(request_id=request_id, culture=Culture())  # type: ignore[arg-type]
 
     assert told(app_with(choice))[2:] == [("asrs_request_id", "x"), ("asrs_lang", "de")]
 

@@ -53,16 +53,9 @@ class EntraAccess:
         """Let every request take this road from now on."""
         self._transport = transport
 
-    def is_made_of(
-        self,
-        endpoints: Iterable[ServiceEndpoint],
-        settings: EntraSettings,
-        application_name: str,
-        timeout: float,
-        retries: int,
-    ) -> bool:
-        """Return whether another one of these would be the same, and have to fetch everything anew."""
-        return self._made_of == _facts(endpoints, settings, application_name, timeout, retries)
+    def is_made_of(self, endpoints: Iterable[ServiceEndpoint], *others: object) -> bool:
+        """Return whether another one, given all this, would be the same and have to fetch everything anew."""
+        return self._made_of == _facts(endpoints, *others)
 
     def _carry(self, request: ServiceRequest) -> ServiceResponse:
         return self._transport(request)
